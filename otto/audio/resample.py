@@ -1,0 +1,54 @@
+"""Any sound to what the rest of otto takes: 16 kHz mono int16, in frames of 512 samples."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from otto.messages import SAMPLE_RATE, AudioFrame
+
+if TYPE_CHECKING:
+    import av
+    from otto.messages import Samples
+
+FRAME = 512  # samples, 32 ms: what the voice activity detector takes in one call
+
+
+class FrameCutter:
+    """Cuts a stream of samples of any lengths into frames of 512; keeps the rest for the next call."""
+
+    def __init__(self) -> None:
+        self._rest = np.zeros(0, np.int16)
+        self._seen = 0
+
+    def push(self, samples: Samples) -> Iterator[AudioFrame]:
+        """Yield the frames that `samples` (int16[n], 16 kHz) complete."""
+        samples = np.concatenate([self._rest, samples])
+        whole = len(samples) // FRAME * FRAME
+        self._rest = samples[whole:]
+        for start in range(0, whole, FRAME):
+            yield AudioFrame(samples[start : start + FRAME], self._seen / SAMPLE_RATE)
+            self._seen += FRAME
+
+    def flush(self) -> Iterator[AudioFrame]:
+        """Yield what is left, a frame shorter than the others."""
+        if len(self._rest):
+            yield AudioFrame(self._rest, self._seen / SAMPLE_RATE)
+            self._seen += len(self._rest)
+            self._rest = self._rest[:0]
+
+
+class Resampler:
+    """PyAV's resampler with int16 arrays out."""
+
+    def __init__(self) -> None:
+        import av
+
+        self._resampler = av.AudioResampler(format="s16", layout="mono", rate=SAMPLE_RATE)
+
+    def push(self, frame: av.AudioFrame | None) -> Samples:
+        """Sound of any rate, layout and format to int16[n] at 16 kHz mono; None empties the filter at the end."""
+        parts = [part.to_ndarray().reshape(-1) for part in self._resampler.resample(frame)]
+        return np.concatenate(parts).astype(np.int16, copy=False) if parts else np.zeros(0, np.int16)

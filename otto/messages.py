@@ -1,0 +1,105 @@
+"""What one stage hands to the next. Units stand at each field; the negative of an outcome has its own name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from otto.call import Call
+from otto.errors import OttoError
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    Samples = npt.NDArray[np.int16]
+
+SAMPLE_RATE = 16_000  # Hz; everything after the audio stage is mono at this rate
+
+
+@dataclass(frozen=True)
+class AudioFrame:
+    """A slice of sound as it arrives from a microphone or a file."""
+
+    samples: Samples  # int16[n], 16 kHz mono
+    start: float  # seconds since the source began
+
+
+@dataclass(frozen=True)
+class Utterance:
+    """The speech between two silences, as the end-pointer cut it out."""
+
+    samples: Samples  # int16[n], 16 kHz mono
+    start: float = 0.0  # seconds since the source began
+    vad_ms: float = 0.0  # processing time of voice activity detection, milliseconds
+
+    @property
+    def seconds(self) -> float:
+        return len(self.samples) / SAMPLE_RATE
+
+
+@dataclass(frozen=True)
+class Transcript:
+    """What the speech engine heard."""
+
+    text: str
+    engine: str
+    ms: float  # recognition time, milliseconds
+    confidence: float = 1.0  # 0 to 1, the engine's own
+    alternatives: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class NotRecognized:
+    """The speech engine heard nothing that it may hand on: silence, noise, or speech outside its grammar."""
+
+    reason: str  # "silence", "outside the grammar", …
+    engine: str
+    ms: float  # recognition time, milliseconds
+    heard: str = ""  # the nearest guess, for people to read; never routed
+
+
+@dataclass(frozen=True)
+class Route:
+    """What the router made of a text. No skill fits: `calls == (Call("other"),)`."""
+
+    text: str
+    calls: tuple[Call, ...]
+    confidence: float  # 0 to 1, calibrated: the share of such routes that are right
+    engine: str
+    ms: float  # wall time, milliseconds
+    alternatives: tuple[tuple[Call, float], ...] = ()  # other readings with their confidence, best first
+    timings: Mapping[str, float] = field(default_factory=dict)  # part of the engine → milliseconds
+
+    @property
+    def acts(self) -> bool:
+        """True where a skill is to run."""
+        return any(call.name != "other" for call in self.calls)
+
+
+@dataclass(frozen=True)
+class Result:
+    """What became of one call."""
+
+    call: Call
+    speech: str  # what to tell the user: the skill's own words, or the error's sentence
+    ok: bool
+    ms: float  # time in the skill, milliseconds
+    error: OttoError | None = None
+    undo: Any = None  # what the skill left for its undo (JSON), None where it cannot be undone
+
+
+@dataclass(frozen=True)
+class Turn:
+    """One command from end to end, as the history keeps it."""
+
+    heard: Transcript | NotRecognized
+    route: Route | None  # None where nothing was recognised
+    results: tuple[Result, ...] = ()  # empty in a dry run
+    timings: Mapping[str, float] = field(default_factory=dict)  # stage ("vad", "stt", "route", "dispatch") → milliseconds
+    id: int | None = None  # row in the history, None where it is not kept
+
+    @property
+    def acted(self) -> bool:
+        return any(result.ok for result in self.results if result.call.name != "other")
