@@ -40,6 +40,14 @@ class Utterance:
 
 
 @dataclass(frozen=True)
+class SpeechGrammar:
+    """All that may be said, for the closed-phrase engine."""
+
+    jsgf: str  # JSpeech Grammar Format, one public rule, plain lower-case words
+    words: tuple[str, ...]  # every word that the rules use
+
+
+@dataclass(frozen=True)
 class Transcript:
     """What the speech engine heard."""
 
