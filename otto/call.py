@@ -53,7 +53,7 @@ class Call:
         object.__setattr__(self, "arguments", {name: _checked(value) for name, value in self.arguments.items()})
 
     def __str__(self) -> str:
-        return f"{self.name}({', '.join(f'{name}={_printed(value)}' for name, value in self.arguments.items())})"
+        return f"{self.name}({', '.join(f'{name}={printed(value)}' for name, value in self.arguments.items())})"
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Call):
@@ -126,11 +126,12 @@ def _checked(value: Any) -> Any:
     raise CallSyntaxError(f"{type(value).__name__} is not a literal", 0)
 
 
-def _printed(value: Any) -> str:
+def printed(value: Any) -> str:
+    """A literal as it stands in a call."""
     if isinstance(value, str):
         return '"' + "".join(_ESCAPES.get(char) or _printed_char(char) for char in value) + '"'
     if isinstance(value, list):
-        return f"[{', '.join(map(_printed, value))}]"
+        return f"[{', '.join(map(printed, value))}]"
     if isinstance(value, int) and not isinstance(value, bool):
         return int.__repr__(value)
     if isinstance(value, float):

@@ -173,16 +173,16 @@ def parameter_from_hint(name: str, hint: Any, default: Any = MISSING, descriptio
     Raises:
         UnsupportedType: a value of it cannot be said, or the default does not fit.
     """
-    limits: dict[str, float] = {}
-    if typing.get_origin(hint) is Annotated:
-        hint, *notes = typing.get_args(hint)
-        limits = _limits(notes)
-        description = next((note for note in notes if isinstance(note, str)), description)
+    hint, notes = _without_notes(hint)
     inner, nullable = _without_none(hint)
+    inner, more = _without_notes(inner)
+    notes += more
     is_list = typing.get_origin(inner) is list
     if is_list:
-        inner = (typing.get_args(inner) or (str,))[0]
+        inner, more = _without_notes((typing.get_args(inner) or (str,))[0])
+        notes += more
     kind = _single_type(name, inner)
+    description = next((note for note in notes if isinstance(note, str)), description)
     parameter = Parameter(
         name=name,
         description=" ".join(description.split()),
@@ -191,7 +191,7 @@ def parameter_from_hint(name: str, hint: Any, default: Any = MISSING, descriptio
         is_list=is_list,
         nullable=nullable,
         **kind,
-        **limits,
+        **_limits(notes),
     )
     if default is not MISSING:
         try:
@@ -201,6 +201,13 @@ def parameter_from_hint(name: str, hint: Any, default: Any = MISSING, descriptio
         if default is None and not nullable:
             raise UnsupportedType(f"{name} is None by default", f"write {name}: {parameter.type_name} | None = None")
     return parameter
+
+
+def _without_notes(hint: Any) -> tuple[Any, list[Any]]:
+    if typing.get_origin(hint) is Annotated:
+        hint, *notes = typing.get_args(hint)
+        return hint, notes
+    return hint, []
 
 
 def _limits(notes: Sequence[Any]) -> dict[str, float]:
