@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from otto.call import Call, set_resolver
-from otto.errors import CallSyntaxError, InvalidCall, OttoError, UnknownSkill
+from otto.errors import CallSyntaxError, InvalidCall, MissingExtra, NetworkError, OttoError, UnknownSkill
 
 if TYPE_CHECKING:
+    from pydantic import Field
+
     from otto.skill import Context, SkillSpec, skill
     from otto.types import AppName, Date, Duration, Expression, Location, Number, Time
 
@@ -20,8 +22,11 @@ __all__ = [
     "Date",
     "Duration",
     "Expression",
+    "Field",
     "InvalidCall",
     "Location",
+    "MissingExtra",
+    "NetworkError",
     "Number",
     "OttoError",
     "SkillSpec",
@@ -30,17 +35,15 @@ __all__ = [
     "skill",
 ]
 
-_FROM_SKILL = ("Context", "SkillSpec", "skill")
+_ELSEWHERE = {"Context": "otto.skill", "Field": "pydantic", "SkillSpec": "otto.skill", "skill": "otto.skill"}  # the rest: otto.types
 
 
 def __getattr__(name: str) -> Any:
     """What needs pydantic or the parameter types is imported when it is first named: `otto --help` needs neither."""
     from importlib import import_module
 
-    if name in _FROM_SKILL:
-        return getattr(import_module("otto.skill"), name)
     if name in __all__:
-        return getattr(import_module("otto.types"), name)
+        return getattr(import_module(_ELSEWHERE.get(name, "otto.types")), name)
     raise AttributeError(f"module 'otto' has no attribute {name!r}")
 
 

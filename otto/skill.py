@@ -58,11 +58,11 @@ class Context(Protocol):
     def schedule(self, when: datetime, text: str, label: str = "") -> int:
         """Have `text` announced at `when` (aware), also after a restart. Returns an id."""
 
-    def scheduled(self) -> list[Scheduled]:
-        """This skill's announcements that are still to come, soonest first."""
+    def scheduled(self, skill: str = "") -> list[Scheduled]:
+        """The announcements still to come of this skill, or of another that is named, soonest first."""
 
-    def unschedule(self, id: int) -> bool:
-        """Drop an announcement; False where there is none of that id."""
+    def unschedule(self, id: int, skill: str = "") -> bool:
+        """Drop an announcement of this skill, or of another that is named; False where none of that id is still to come."""
 
     def for_undo(self, value: Any) -> None:
         """Leave a JSON value that the undo function will find as `undo_value`."""
