@@ -6,11 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 from otto.call import Call, set_resolver
 from otto.errors import CallSyntaxError, InvalidCall, MissingExtra, NetworkError, OttoError, UnknownSkill
+from otto.skill import (  # now: the module otto.skill, imported later, would take the name's place
+    Context,
+    SkillSpec,
+    skill,
+)
 
 if TYPE_CHECKING:
     from pydantic import Field
 
-    from otto.skill import Context, SkillSpec, skill
     from otto.types import AppName, Date, Duration, Expression, Location, Number, Time
 
 __version__ = "0.1.0"
@@ -35,7 +39,6 @@ __all__ = [
     "skill",
 ]
 
-_ELSEWHERE = {"Context": "otto.skill", "Field": "pydantic", "SkillSpec": "otto.skill", "skill": "otto.skill"}  # the rest: otto.types
 
 
 def __getattr__(name: str) -> Any:
@@ -43,7 +46,7 @@ def __getattr__(name: str) -> Any:
     from importlib import import_module
 
     if name in __all__:
-        return getattr(import_module(_ELSEWHERE.get(name, "otto.types")), name)
+        return getattr(import_module("pydantic" if name == "Field" else "otto.types"), name)
     raise AttributeError(f"module 'otto' has no attribute {name!r}")
 
 

@@ -50,7 +50,7 @@ def listing(items: Sequence[str], last: str = "and") -> str:
     return f"{', '.join(items[:-1])} {last} {items[-1]}"
 
 
-def number(value: int | float | Fraction, digits: int = 10) -> str:
+def number(value: float | Fraction, digits: int = 10) -> str:
     """A number to read aloud: whole numbers in full, others to `digits` significant ones, with "about" where that rounds."""
     exact = Fraction(value)
     if exact.denominator == 1 and len(str(abs(exact.numerator))) <= _LONGEST_EXACT:

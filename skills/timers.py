@@ -7,6 +7,7 @@ from typing import Literal
 
 from otto import Context, skill, spoken
 
+
 @skill(undo="restore")
 def timers(action: Literal["list", "cancel"], context: Context) -> str:
     """List the running timers with the time that is left, or cancel them all.
