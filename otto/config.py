@@ -365,7 +365,7 @@ def _checked_value(path: list[str], value: str) -> Any:
         raise UsageError(f"There is no setting {name}", _suggestion(name, _all_keys()))
     field = model.model_fields[path[1]]
     try:
-        checked = TypeAdapter(Annotated[field.annotation, field]).validate_python(value)
+        checked: Any = TypeAdapter[Any](Annotated[field.annotation, field]).validate_python(value)
     except ValidationError as error:
         problem = _problem("", tuple(path), error.errors(include_url=False)[0], value)
         raise UsageError(problem.what, problem.mend) from None

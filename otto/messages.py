@@ -96,6 +96,7 @@ class Result:
     ms: float  # time in the skill, milliseconds
     error: OttoError | None = None
     undo: Any = None  # what the skill left for its undo (JSON), None where it cannot be undone
+    said: bool = False  # the host has said the speech already, sentence by sentence, while it was coming
 
 
 @dataclass(frozen=True)

@@ -7,13 +7,13 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from otto.skill import Scheduled
-from otto.store import Database, to_utc
+from otto.store import Transacts, to_utc
 
 LATE = timedelta(seconds=30)  # from when on an announcement says how late it is
 _COLUMNS = "id, skill, when_utc, text, label"
 
 
-def schedule(database: Database, skill: str, when: datetime, text: str, label: str = "") -> int:
+def schedule(database: Transacts, skill: str, when: datetime, text: str, label: str = "") -> int:
     """Have `text` announced at `when` (aware). Returns its id.
 
     Raises:
@@ -25,19 +25,19 @@ def schedule(database: Database, skill: str, when: datetime, text: str, label: s
     return database.transact(lambda connection: int(connection.execute(insert, row).lastrowid or 0))
 
 
-def pending(database: Database, skill: str | None = None) -> list[Scheduled]:
+def pending(database: Transacts, skill: str | None = None) -> list[Scheduled]:
     """What is still to come, soonest first: of one skill, or of all."""
     query = f"SELECT {_COLUMNS} FROM schedule WHERE state = 'pending' AND skill = coalesce(?, skill) ORDER BY when_utc, id"
     return _scheduled(database.transact(lambda connection: connection.execute(query, (skill,)).fetchall()))
 
 
-def unschedule(database: Database, skill: str, id: int) -> bool:
+def unschedule(database: Transacts, skill: str, id: int) -> bool:
     """Drop an announcement of this skill; False where there is none of that id that is still to come."""
     update = "UPDATE schedule SET state = 'dropped' WHERE id = ? AND skill = ? AND state = 'pending'"
     return database.transact(lambda connection: connection.execute(update, (id, skill)).rowcount == 1)
 
 
-def due(database: Database, now: datetime) -> list[Scheduled]:
+def due(database: Transacts, now: datetime) -> list[Scheduled]:
     """What is to be announced by `now`, soonest first. Each is handed out once, to one process."""
 
     def take(connection: Any) -> list[Any]:

@@ -13,7 +13,7 @@ import threading
 from collections.abc import Callable, Iterator, MutableMapping
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from otto.errors import StoreError
 
@@ -33,6 +33,12 @@ CREATE INDEX IF NOT EXISTS schedule_due ON schedule (state, when_utc);
 """
 Answer = TypeVar("Answer")
 Warn = Callable[[str], None]
+
+
+class Transacts(Protocol):
+    """A database, or a gate before one."""
+
+    def transact(self, work: Callable[[sqlite3.Connection], Answer]) -> Answer: ...
 
 
 class Database:
@@ -135,7 +141,7 @@ class Database:
 class SkillStore(MutableMapping[str, Any]):
     """The values that one skill keeps: JSON, written at once."""
 
-    def __init__(self, database: Database, skill: str) -> None:
+    def __init__(self, database: Transacts, skill: str) -> None:
         self._database = database
         self._skill = skill
 
@@ -165,7 +171,7 @@ class SkillStore(MutableMapping[str, Any]):
 
 def to_json(value: Any) -> str:
     """Raises TypeError or ValueError where a value is not JSON."""
-    return json.dumps(value, ensure_ascii=False, allow_nan=False)
+    return json.dumps(value, allow_nan=False)
 
 
 def to_utc(when: datetime) -> str:

@@ -1,0 +1,166 @@
+"""Dispatch: a call becomes a result. Validated again, confirmed, timed out and isolated; whatever the skill does, Otto lives on."""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from otto.call import Call
+from otto.config import Settings
+from otto.context import Clock, Host, SilentHost, SkillContext
+from otto.errors import NotConfirmed, OttoError, SkillFailed, SkillTimeout
+from otto.execute import Instances, Speech, run_skill, run_undo
+from otto.log import LOGGER, start_log
+from otto.messages import Result
+from otto.registry import Registry
+from otto.skill import OTHER, SkillSpec
+from otto.store import DATABASE_NAME, Database
+
+__all__ = ["Dispatcher", "Host", "SilentHost"]
+POLL_SECONDS = 0.5  # how soon a wait notices that its deadline has moved
+MAX_REASON = 200  # characters of a foreign error's text that are passed on
+
+
+class Dispatcher:
+    """Runs calls for one host. Nothing that a skill does raises out of `run` or `undo`."""
+
+    def __init__(self, registry: Registry, host: Host, database: Database, settings: Settings) -> None:
+        self.registry = registry
+        self.database = database
+        self._host = host
+        self._settings = settings
+        self._instances = Instances()
+        self._log = start_log(settings.paths.data)
+
+    @classmethod
+    def open(cls, registry: Registry, settings: Settings, host: Host | None = None) -> Dispatcher:
+        """A dispatcher on the database that the settings name; the host is told what happened to it."""
+        host = host or SilentHost()
+        return cls(registry, host, Database(settings.paths.data / DATABASE_NAME, host.say), settings)
+
+    def run(self, call: Call) -> Result:
+        """Do what the call says. Failure is a Result too: `ok` is False, `speech` one sentence, `error` what it was."""
+        if call.name == OTHER:
+            return Result(call, "", ok=False, ms=0.0)
+        return self._result(call, lambda: self._prepare(call))
+
+    def undo(self, skill: str, value: Any) -> Result:
+        """Take back what a run of the skill left `value` for."""
+        return self._result(Call(skill), lambda: self._prepare_undo(skill, value))
+
+    def _result(self, call: Call, prepare: Callable[[], _Job]) -> Result:
+        start = time.perf_counter()
+        try:
+            job = prepare()
+            start = time.perf_counter()
+            speech = self._finish(job)
+        except OttoError as error:
+            LOGGER.warning("%s: %s", call.name, error, exc_info=error.__cause__)
+            return Result(call, str(error), ok=False, ms=_since(start), error=error)
+        undo = job.context.left_for_undo if job.spec.undo else None
+        return Result(call, speech.text, ok=True, ms=_since(start), undo=undo, said=speech.said)
+
+    def _prepare(self, call: Call) -> _Job:
+        """Everything before the skill runs. What the user confirms is the very call, and the very values, that run."""
+        spec = self._spec(call.name)
+        call = spec.canonical(call)
+        values = spec.validate(call)
+        question = _question(spec, call)
+        if question and not self._confirmed(question):
+            raise NotConfirmed(f"{spec.name} was not confirmed", "nothing was done")
+        context = self._context(spec, call)
+        return _Job(spec, context, lambda: run_skill(spec, values, context, self._instances))
+
+    def _prepare_undo(self, skill: str, value: Any) -> _Job:
+        spec = self._spec(skill)
+        if not spec.undo:
+            raise SkillFailed(f"{skill} cannot be undone")
+        context = self._context(spec, Call(skill), value)
+        return _Job(spec, context, lambda: run_undo(spec, context, self._instances))
+
+    def _spec(self, name: str) -> SkillSpec:
+        spec = self.registry.get(name)
+        if spec.target is None:
+            raise SkillFailed(f"The skill {name} is only a signature and cannot run", "see `otto skills list` for the skills that do")
+        return spec
+
+    def _context(self, spec: SkillSpec, call: Call, undo_value: Any = None) -> SkillContext:
+        settings = self._settings.for_skill(spec.name)
+        return SkillContext(call, self._host, self.database, settings, Clock(spec.deadline), undo_value)
+
+    def _confirmed(self, question: str) -> bool:
+        return self._host.confirm(question) is True
+
+    def _finish(self, job: _Job) -> Speech:
+        """Run the job until it ends or its deadline does.
+
+        Raises:
+            OttoError: the skill's own, or SkillFailed or SkillTimeout.
+        """
+        name = job.spec.name
+        try:
+            outcome = _run_in_thread(job)
+        finally:  # also where the user interrupts the wait
+            job.context.close()
+        if isinstance(outcome, Speech):
+            return outcome
+        if outcome is None:
+            raise SkillTimeout(f"The skill {name} gave no answer within {job.spec.deadline:g} seconds and was stopped", "try again later")
+        if isinstance(outcome, OttoError):
+            raise outcome
+        raise SkillFailed(f"The skill {name} failed ({_reason(outcome)})", f"the details are in {self._log}") from outcome
+
+
+@dataclass(frozen=True)
+class _Job:
+    spec: SkillSpec
+    context: SkillContext
+    run: Callable[[], Speech]
+
+
+def _run_in_thread(job: _Job) -> Speech | BaseException | None:
+    """What the skill said or raised; None at its deadline. A thread that cannot be stopped is left behind: it dies with the process."""
+    outcome: queue.SimpleQueue[Speech | BaseException] = queue.SimpleQueue()
+
+    def work() -> None:
+        try:
+            outcome.put(job.run())
+        except BaseException as error:  # noqa: BLE001  a skill is foreign code: it may raise anything, SystemExit too
+            outcome.put(error)
+
+    threading.Thread(target=work, name=f"skill {job.spec.name}", daemon=True).start()
+    clock = job.context.clock
+    while clock.left > 0:  # it is set back while the user is being asked
+        with contextlib.suppress(queue.Empty):
+            return outcome.get(timeout=min(clock.left, POLL_SECONDS))
+    return None
+
+
+def _question(spec: SkillSpec, call: Call) -> str | None:
+    """What to ask before the skill runs. A destructive skill that cannot be undone is never run unasked."""
+    if spec.confirm is None:
+        return f"Really run {call}?" if spec.risk.destructive and not spec.undo else None
+    defaults = {parameter.name: parameter.canonical_default for parameter in spec.parameters if not parameter.required}
+    try:
+        return spec.confirm.format(**{**defaults, **call.arguments})
+    except (LookupError, ValueError, AttributeError):
+        raise SkillFailed(f"The question {spec.confirm!r} of {spec.name} names what is not there", "its {places} are the skill's parameters") from None
+
+
+def _reason(error: BaseException) -> str:
+    """The error in one line."""
+    try:
+        text = " ".join(str(error).split())
+    except Exception:  # noqa: BLE001  an exception of a skill is foreign code too
+        text = ""
+    text = text if len(text) <= MAX_REASON else f"{text[:MAX_REASON]}…"
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def _since(start: float) -> float:
+    return (time.perf_counter() - start) * 1000
