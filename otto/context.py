@@ -118,11 +118,11 @@ class SkillContext:
     def schedule(self, when: datetime, text: str, label: str = "") -> int:
         return scheduler.schedule(self._gate, self.call.name, when, text, label)
 
-    def scheduled(self) -> list[Scheduled]:
-        return scheduler.pending(self._gate, self.call.name)
+    def scheduled(self, skill: str = "") -> list[Scheduled]:
+        return scheduler.pending(self._gate, skill or self.call.name)
 
-    def unschedule(self, id: int) -> bool:
-        return scheduler.unschedule(self._gate, self.call.name, id)
+    def unschedule(self, id: int, skill: str = "") -> bool:
+        return scheduler.unschedule(self._gate, skill or self.call.name, id)
 
     def for_undo(self, value: Any) -> None:
         self._gate.check()

@@ -42,9 +42,12 @@ class Context(Protocol):
     call: Call
     store: MutableMapping[str, Any]  # private to the skill, JSON values, kept over restarts
     settings: Mapping[str, Any]  # the table [skills.NAME] of the configuration
-    http: httpx.Client  # with timeouts; closed by the host
     cancelled: threading.Event  # set when the user or the deadline stops the skill
     undo_value: Any  # in an undo function: what the skill gave to `for_undo`
+
+    @property
+    def http(self) -> httpx.Client:
+        """A client with timeouts; the host closes it."""
 
     def say(self, text: str) -> None:
         """Tell the user something while the skill is still running."""
