@@ -1,22 +1,98 @@
 """Skills → decoding grammar: what a model may say is a canonical call of an installed skill, or `other()`.
 
-`call_grammar` admits any canonical call (Lark, for llguidance). `span_grammar` is the embedded router's: each text or spoken
-value is a run of the utterance's own words, so that no argument can be made up.
+`call_grammar` admits the canonical calls (Lark, for llguidance); `gbnf` the same for llama.cpp; `tools` and `answer_schema` are the JSON
+schemas for OpenAI-compatible servers. `span_grammar` is the embedded router's: each text or spoken value is a run of the
+utterance's own words, so that no argument can be made up.
+
+Left out of every grammar, since nobody says it: the empty text, the empty list, characters that cannot be printed, and numbers
+of more than 15 digits.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache
+from typing import Any
 
 from otto.call import printed
+from otto.errors import InvalidCall
 from otto.parameters import Parameter
+from otto.ranges import decimal_regex, integer_regex
 from otto.skill import OTHER, SkillSpec
+from otto.types import Number, SpokenType
 
-Value = Callable[[Parameter], "str | None"]  # the grammar's expression for one value, None where none can be said
+MAX_CALLS = 8  # in one answer
+MAX_SPAN = 40  # pieces of an utterance in a value that is not free text
 
+Value = Callable[[Parameter], "str | None"]  # a grammar's expression for one item, None where none can be said
+
+_MARK = r"[^\"\\\p{C}\p{Z}]|\\\\[\"\\]"  # one printable character that is no space, as it stands between quotes
+_TEXT = rf'/"(({_MARK})+( ({_MARK})+)*|({_MARK})(({_MARK})| |\\\\n)*\\\\n(({_MARK})| |\\\\n)*({_MARK}))"/'
+_GBNF_TEXT = r"""
+text ::= "\"" mark+ (" " mark+)* "\""
+mark ::= [^"\\\x00-\x20\x7F-\xA0\xAD\u0600-\u0605\u1680\u180E\u2000-\u200F\u2028-\u202F\u205F-\u206F\u3000\uE000-\uF8FF\uFEFF\uFFF0-\uFFFF] | "\\" ["\\]
+"""
+_OUTSIDE = frozenset(" ,.;:?!\"“”…")  # what a value that is not free text neither begins nor ends with
 _PIECE = re.compile(r"['’]s\b|[^\W_]+(?:[.,:'’](?!s\b)[^\W_]+)*|\S")
+
+
+def call_grammar(specs: Iterable[SkillSpec], *, several: bool = False) -> str:
+    """A Lark grammar, for llguidance, of the canonical calls: what `str(spec.canonical(call))` prints, and `other()`.
+
+    Arguments stand in the order of the signature; optional ones may be left out, and one that equals its default is.
+
+    Args:
+        specs: the installed skills.
+        several: admit up to MAX_CALLS calls on several lines or joined by `; `.
+    """
+    terminals = {"TEXT": _TEXT}
+
+    def value(parameter: Parameter) -> str:
+        if _literals(parameter):
+            return _one_of(_literals(parameter))
+        if parameter.plain is str:
+            return "TEXT"
+        regex = _regex(parameter)
+        name = next((name for name, known in terminals.items() if known == regex), f"KIND_{len(terminals)}")
+        terminals[name] = regex
+        return name
+
+    return _lark(specs, value, terminals, several=several, canonical=True)
+
+
+def span_grammar(specs: Iterable[SkillSpec], utterance: str, *, checked: bool = True) -> str:
+    """A Lark grammar of the calls whose texts are spans of the utterance: of its words, in order, without gaps.
+
+    The values are as they were said: validation turns "five minutes" into "5 minutes".
+
+    Args:
+        specs: the installed skills.
+        utterance: what was said.
+        checked: admit for a duration, a number, … only the spans that are one, so that each call validates and a skill whose
+            required argument was not said cannot be called. Without it the grammar is made sooner, and the call may not validate.
+    """
+    parts = pieces(utterance)
+    terminals = {"SPAN": _span_terminal(parts)} if parts else {}
+    spans = tuple(_spans(parts)) if checked else ()
+
+    def value(parameter: Parameter) -> str | None:
+        if _literals(parameter):
+            return _one_of(_literals(parameter))
+        if not parts:
+            return None
+        if parameter.free_text or not checked:
+            return "SPAN"
+        fitting = _fitting(parameter.spoken, parameter.plain, parameter.minimum, parameter.maximum, spans)
+        if not fitting:
+            return None
+        name = f"SPAN_{parameter.type_name.split()[0]}_{parameter.minimum}_{parameter.maximum}"
+        name = re.sub(r"\W", "_", name).upper()
+        terminals[name] = _one_of(fitting)
+        return name
+
+    return _lark(specs, value, terminals, several=False, canonical=False)
 
 
 def pieces(utterance: str) -> list[str]:
@@ -34,58 +110,165 @@ def pieces(utterance: str) -> list[str]:
     return found
 
 
-def span_grammar(specs: Iterable[SkillSpec], utterance: str) -> str:
-    """A Lark grammar of the calls whose texts are spans of the utterance: of its words, in order, without gaps.
+def gbnf(specs: Iterable[SkillSpec], *, several: bool = False) -> str:
+    """As `call_grammar` in GBNF, for llama.cpp's server. It cannot leave out an argument that equals its default."""
+    kinds: dict[str, str] = {}
 
-    The texts are as they were said: validation turns "five minutes" into "5 minutes".
-    """
-    chunks = [printed(piece)[1:-1] for piece in pieces(utterance)]
-    terminals = ""
-    if chunks:
-        terminals = 'SPAN: "\\"" WORDS "\\""\n' f"WORDS: %regex {json.dumps({'substring_chunks': chunks})} & /[^ ](.*[^ ])?/\n"
+    def value(parameter: Parameter) -> str:
+        if _literals(parameter):
+            return _one_of(_literals(parameter))
+        if parameter.plain is str:
+            return "text"
+        body = _regex_to_gbnf(_regex(parameter)[1:-1])
+        name = next((name for name, known in kinds.items() if known == body), f"kind-{len(kinds)}")
+        kinds[name] = body
+        return name
 
-    def value(parameter: Parameter) -> str | None:
-        if parameter.choices or parameter.plain is bool:
-            return _one_of(parameter.choices or (True, False))
-        return "SPAN" if chunks else None
-
-    return _grammar(specs, value) + terminals
-
-
-def _grammar(specs: Iterable[SkillSpec], value: Value) -> str:
-    rules, names = [], []
+    skills = {}
     for number, spec in enumerate(spec for spec in specs if spec.name != OTHER):
-        body = _arguments(spec, value, f"rest_{number}_")
-        if body is not None:
-            names.append(f"skill_{number}")
-            rules.append(f"{names[-1]}: {_quoted(spec.name + '(')} {body[0]} \")\"\n" + body[1])
-    return f'start: {" | ".join([_quoted(OTHER + "()"), *names])}\n' + "".join(rules)
+        said = [(parameter, _item(parameter, value)) for parameter in spec.parameters]
+        skills[f"skill-{number}"] = f"{_quoted(spec.name + '(')} {_arguments(said)} {_quoted(')')}"
+    rules = {"root": _start(list(skills), several), **({"call": " | ".join(skills)} if skills else {}), **skills, **kinds}
+    return "".join(f"{name} ::= {body}\n" for name, body in rules.items()) + _GBNF_TEXT.lstrip()
 
 
-def _arguments(spec: SkillSpec, value: Value, rest: str) -> tuple[str, str] | None:
-    """The expression of a skill's arguments in the order of its signature, and the rules it needs; None where a required one cannot be said."""
-    said = [(parameter, _maybe_list(parameter, value)) for parameter in spec.parameters]
-    if any(parameter.required and not text for parameter, text in said):
-        return None
-    given = [(parameter, text) for parameter, text in said if text]
-    rules, firsts = [], []
-    for index, (parameter, text) in enumerate(given):
-        tail = f"{rest}{index + 1}" if index + 1 < len(given) else ""
-        firsts.append(f"{_quoted(parameter.name + '=')} {text} {tail}")
-        if index:
-            group = f"({_quoted(f', {parameter.name}=')} {text})" + ("" if parameter.required else "?")
-            rules.append(f"{rest}{index}: {group} {tail}\n")
-    required = next((index for index, (parameter, _) in enumerate(given) if parameter.required), None)
-    if required is None:
-        return (f"({' | '.join(firsts)})?" if firsts else ""), "".join(rules)
-    return f"({' | '.join(firsts[: required + 1])})", "".join(rules)
+def tools(specs: Iterable[SkillSpec]) -> list[dict[str, Any]]:
+    """The `tools` array of OpenAI's chat completions, strict: each parameter is required and an optional one may be null."""
+    return [
+        {"type": "function", "function": {"name": spec.name, "description": spec.description, "strict": True, "parameters": _arguments_schema(spec)}}
+        for spec in _with_other(specs)
+    ]
 
 
-def _maybe_list(parameter: Parameter, value: Value) -> str | None:
+def answer_schema(specs: Iterable[SkillSpec]) -> dict[str, Any]:
+    """The `response_format` of OpenAI's structured outputs: `{"calls": [{"name": …, "arguments": {…}}]}`, one skill or `other`."""
+    calls = [
+        _object({"name": {"type": "string", "const": spec.name, "description": spec.description}, "arguments": _arguments_schema(spec)})
+        for spec in _with_other(specs)
+    ]
+    schema = _object({"calls": {"type": "array", "items": {"anyOf": calls}}})
+    return {"type": "json_schema", "json_schema": {"name": "calls", "strict": True, "schema": schema}}
+
+
+def _with_other(specs: Iterable[SkillSpec]) -> list[SkillSpec]:
+    skills = [spec for spec in specs if spec.name != OTHER]
+    return [*skills, SkillSpec(OTHER, "Nothing that was asked for fits another function.")]
+
+
+def _arguments_schema(spec: SkillSpec) -> dict[str, Any]:
+    return _object({parameter.name: _strict(parameter) for parameter in spec.parameters})
+
+
+def _strict(parameter: Parameter) -> dict[str, Any]:
+    schema = parameter.json_schema()
+    schema.pop("default", None)
+    if parameter.required or parameter.nullable:
+        return schema
+    description = schema.pop("description")
+    return {"anyOf": [schema, {"type": "null"}], "description": description}
+
+
+def _object(properties: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "object", "properties": properties, "required": list(properties), "additionalProperties": False}
+
+
+def _lark(specs: Iterable[SkillSpec], value: Value, terminals: dict[str, str], *, several: bool, canonical: bool) -> str:
+    rules = {}
+    for number, spec in enumerate(spec for spec in specs if spec.name != OTHER):
+        said = [(parameter, _item(parameter, value)) for parameter in spec.parameters]
+        if all(text or not parameter.required for parameter, text in said):
+            given = [(parameter, text) for parameter, text in said if text]
+            if canonical:
+                given = [(parameter, _without_default(parameter, text, number, terminals)) for parameter, text in given]
+            rules[f"skill_{number}"] = f"{_quoted(spec.name + '(')} {_arguments(given)} {_quoted(')')}"
+    lines = {"start": _start(list(rules), several), **({"call": " | ".join(rules)} if rules else {}), **rules, **terminals}
+    return "".join(f"{name}: {body}\n" for name, body in lines.items())
+
+
+def _start(skills: Sequence[str], several: bool) -> str:
+    other = _quoted(f"{OTHER}()")
+    more = f' (("; " | "\\n") call){{0,{MAX_CALLS - 1}}}' if several else ""
+    return f"{other} | call{more}" if skills else other
+
+
+def _arguments(given: Sequence[tuple[Parameter, str]]) -> str:
+    """The arguments in the order of the signature, the optional ones each or not."""
+    tail, ways = "", []
+    for parameter, text in reversed(given):
+        ways.append(f"{_quoted(parameter.name + '=')} {text} {tail}".rstrip())
+        if parameter.required:
+            ways = ways[-1:]
+        group = f"{_quoted(f', {parameter.name}=')} {text} {tail}".rstrip()
+        tail = group if parameter.required else f"({_quoted(f', {parameter.name}=')} {text})? {tail}".rstrip()
+    if not ways:
+        return ""
+    return f"({' | '.join(ways)})" + ("" if any(parameter.required for parameter, _ in given) else "?")
+
+
+def _item(parameter: Parameter, value: Value) -> str | None:
+    """The expression of a parameter's values: one, a list of them, None."""
     text = value(parameter)
-    if text is None or not parameter.is_list:
+    if text is None:
+        return None
+    if parameter.is_list:
+        text = f'("[" {text} (", " {text})* "]")'
+    if parameter.nullable and (parameter.required or parameter.default is not None):
+        text = f'({text} | "None")'
+    return text
+
+
+def _without_default(parameter: Parameter, text: str, number: int, terminals: dict[str, str]) -> str:
+    """A terminal of the values that differ from the default, which is never printed."""
+    default = parameter.canonical_default
+    if parameter.required or default is None or default in ("", []):
         return text
-    return f'"[" {text} (", " {text})* "]"'
+    name = f"VALUE_{number}_{len(terminals)}"
+    terminals[name] = f"{text} & ~{_quoted(printed(default))}"
+    return name
+
+
+def _literals(parameter: Parameter) -> tuple[Any, ...]:
+    return (True, False) if parameter.plain is bool else parameter.choices
+
+
+def _regex(parameter: Parameter) -> str:
+    """The canonical texts of a typed value, quotes included, as `/regex/`."""
+    if parameter.plain is int:
+        return f"/{integer_regex(parameter.minimum, parameter.maximum)}/"
+    if parameter.plain is float or parameter.spoken is Number:
+        return f"/{decimal_regex(parameter.minimum, parameter.maximum)}/"
+    pattern = parameter.spoken.pattern if parameter.spoken else ""
+    return f'/"({pattern})"/'.replace("\\/", "/").replace("/", "\\/")[1:-2] + "/"
+
+
+def _span_terminal(parts: Sequence[str]) -> str:
+    chunks = [printed(part)[1:-1] for part in parts]
+    return f'"\\"" (%regex {json.dumps({"substring_chunks": chunks})} & /[^ ](.*[^ ])?/) "\\""'
+
+
+def _spans(parts: Sequence[str]) -> Iterable[str]:
+    """Every run of pieces that begins and ends with a word, or with a mark that can be part of a value, each once."""
+    ends = [index for index, part in enumerate(parts) if part not in _OUTSIDE]
+    runs = ("".join(parts[start : end + 1]) for start in ends for end in ends if start <= end < start + MAX_SPAN)
+    return dict.fromkeys(runs)
+
+
+@lru_cache(maxsize=256)
+def _fitting(
+    spoken: type[SpokenType] | None, plain: type | None, minimum: float | None, maximum: float | None, spans: tuple[str, ...]
+) -> tuple[str, ...]:
+    """The spans that are a value of a type."""
+    parameter = Parameter("value", spoken=spoken, plain=plain, minimum=minimum, maximum=maximum)
+    found = []
+    for span in spans:
+        try:
+            (spoken or Number).parse(span)  # most spans are none: that is told without pydantic and its sentence
+            if not spoken or minimum is not None or maximum is not None:
+                parameter.validate(span)
+        except (ValueError, InvalidCall):
+            continue
+        found.append(span)
+    return tuple(found)
 
 
 def _one_of(values: Iterable[object]) -> str:
@@ -93,5 +276,31 @@ def _one_of(values: Iterable[object]) -> str:
 
 
 def _quoted(text: str) -> str:
-    """A text as a literal of a Lark grammar."""
+    """A text as a literal of a Lark or GBNF grammar."""
     return json.dumps(text, ensure_ascii=False)
+
+
+_REGEX_PART = re.compile(
+    r"""(?P<group>\((?:\?:)?) | (?P<set>\[\^?(?:\\.|[^\]\\])+\]) | (?P<operator>[)|*+?]|\{\d*,?\d*\}) | (?P<digit>\\d)
+    | (?P<text>(?:(?:\\\W|[^\\^$.()\[\]{}|*+?])(?![*+?{]))+ | \\\W | [^\\^$.()\[\]{}|*+?])""",
+    re.VERBOSE,
+)
+
+
+def _regex_to_gbnf(regex: str) -> str:
+    """A regular expression without anchors, lookaround and back-references as a GBNF expression."""
+    found, position = [], 0
+    while position < len(regex):
+        match = _REGEX_PART.match(regex, position)
+        if match is None:
+            raise ValueError(f"{regex!r} has no GBNF from character {position}")
+        position = match.end()
+        if match["group"]:
+            found.append(" (")
+        elif match["operator"]:
+            found.append(f" {match['operator']}" if match["operator"] == "|" else match["operator"])
+        elif match["text"]:
+            found.append(" " + _quoted(re.sub(r"\\(\W)", r"\1", match["text"])))
+        else:
+            found.append(" [0-9]" if match["digit"] else " " + match["set"].replace("\\d", "0-9").replace("\\.", "."))
+    return "".join(found).strip()
