@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from otto import Context, OttoError, Time, skill, spoken
 
 
-@skill(undo="take_back")
+@skill(destructive=True, undo="take_back")
 def alarm(action: Literal["set", "list", "cancel"], context: Context, time: Time | None = None) -> str:
     """Set an alarm for a time of day, list the alarms, or cancel one or all of them.
 

@@ -9,7 +9,7 @@ from otto import Context, chat, skill
 ANSWER = "You answer aloud. Use a few plain sentences, no lists, no markup, no emoji."
 
 
-@skill(read_only=True, open_world=True, deadline=60)
+@skill(open_world=True, deadline=60)
 def openai(prompt: str, context: Context) -> Iterator[str]:
     """Ask a large language model a question or give it a writing task, and read out its answer.
 

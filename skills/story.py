@@ -9,7 +9,7 @@ from otto import Context, chat, skill
 TELLER = "You tell short stories aloud, of about two hundred words. Plain sentences, no headings, no markup, no emoji."
 
 
-@skill(read_only=True, open_world=True, deadline=60)
+@skill(open_world=True, deadline=60)
 def story(context: Context, description: str = "") -> Iterator[str]:
     """Make up a story and tell it.
 

@@ -8,7 +8,7 @@ from typing import Literal
 from otto import Context, skill, spoken
 
 
-@skill(undo="restore")
+@skill(destructive=True, undo="restore")
 def timers(action: Literal["list", "cancel"], context: Context) -> str:
     """List the running timers with the time that is left, or cancel them all.
 
