@@ -70,9 +70,8 @@ class Time(SpokenText):
         read = read or _digital(text) or _spoken([token for token in words.tokens_of(text) if token not in ("'", ".")])
         if read is None:
             return None
-        hour, minute = read
-        hour = _placed(hour, half)
-        return f"{hour:02}:{minute:02}" if hour is not None else None
+        hour = _placed(read[0], half)
+        return f"{hour:02}:{read[1]:02}" if hour is not None else None
 
     @classmethod
     def jsgf(cls) -> str:

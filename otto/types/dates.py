@@ -20,7 +20,7 @@ _MONTH_OF |= {name[:3]: number for name, number in _MONTH_OF.items()} | {"sept":
 _WEEKDAY_OF = {name: name for name in _WEEKDAYS} | {name[:3]: name for name in _WEEKDAYS}
 _WEEKDAY_OF |= {"tues": "tuesday", "weds": "wednesday", "thur": "thursday", "thurs": "thursday"}
 _DAYS_IN = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
-_UNIT_OF = {form: unit for unit in ("day", "week", "month", "year") for form in (unit, f"{unit}s")}
+_UNIT_OF = {form: unit for unit in ("day", "week", "month", "year", "workday") for form in (unit, f"{unit}s")}
 
 _ORDINALS = {
     word: number
@@ -29,7 +29,7 @@ _ORDINALS = {
         " sixteenth seventeenth eighteenth nineteenth twentieth".split(),
         1,
     )
-} | {"thirtieth": 30}
+} | {"thirtieth": 30, "therd": 3, "forth": 4, "fith": 5, "nineth": 9, "twelvth": 12}
 
 _FIXED_FEASTS = {
     "christmas": "december 25", "christmas day": "december 25", "xmas": "december 25", "xmas day": "december 25",
@@ -49,6 +49,10 @@ _FIXED_FEASTS = {
     "guy fawkes day": "november 5", "bonfire night": "november 5", "veterans day": "november 11", "veteran's day": "november 11",
     "armistice day": "november 11", "st andrew's day": "november 30", "st nicholas day": "december 6", "anzac day": "april 25",
     "australia day": "january 26", "burns night": "january 25", "labour day": "may 1",
+    "midsummer": "june 24", "midsummer's day": "june 24", "midsummer day": "june 24",
+    "first day of spring": "march 20", "spring equinox": "march 20", "first day of summer": "june 21", "summer solstice": "june 21",
+    "first day of autumn": "september 22", "first day of fall": "september 22", "autumn equinox": "september 22",
+    "first day of winter": "december 21", "winter solstice": "december 21",
 }  # fmt: skip
 _MOVABLE = (
     "easter", "good friday", "easter monday", "ash wednesday", "shrove tuesday", "palm sunday", "ascension day", "pentecost",
@@ -64,12 +68,15 @@ _MOVABLE_SAID |= {
 _NAMED_DAYS = {
     "today": "today", "tonight": "today", "now": "today", "this day": "today", "tomorrow": "tomorrow", "tmrw": "tomorrow",
     "tomorow": "tomorrow", "tommorow": "tomorrow", "tommorrow": "tomorrow", "yesterday": "yesterday",
+    "today week": "in 1 week", "tomorrow week": "in 8 days", "todays": "today", "today's": "today", "tomorrow's": "tomorrow",
+    "tomorrows": "tomorrow", "yesterday's": "yesterday", "yesterdays": "yesterday",
     "day after tomorrow": "in 2 days", "overmorrow": "in 2 days", "day before yesterday": "2 days ago",
 }  # fmt: skip
 
 _LEAD = re.compile(r"^(?:(?:on|for|by|at|the date of|the day of|date of|um|uh|like)\s+)+")
 _THE = re.compile(r"\bthe\s+")
 _TAIL = re.compile(r"\s+(?:please|exactly|morning|afternoon|evening|night)$")
+_WORKDAY = re.compile(r"\b(?:working|business|work|week) day(?=s?\b)|\bweekday(?=s?\b)")
 _ISO = re.compile(r"([12][0-9]{3})-([01]?[0-9])-([0-3]?[0-9])")
 _NUMERIC = re.compile(r"([0-3]?[0-9])([./])([0-3]?[0-9])(?:[./]([12][0-9]{3}))?\.?")
 _HINT_WORDS = frozenset(
@@ -100,15 +107,23 @@ class Date(SpokenText):
         parts = self.split()
         if self in _OFFSETS:
             return today + datetime.timedelta(days=_OFFSETS[self])
-        if parts[0] == "in" or parts[-1] == "ago":
+        if parts[0] == "in" or (parts[-1] == "ago" and parts[0] not in _WEEKDAYS):
             count, unit = parts[1:3] if parts[0] == "in" else parts[:2]
             return _shifted(today, int(count) * (1 if parts[0] == "in" else -1), _UNIT_OF[unit])
         if parts[-1] in _WEEKDAYS and len(parts) <= 2 and parts[0] in (*_WEEKDAYS, "next", "last"):
             return _resolved_weekday(parts, today)
+        if parts[-1] == "ago":  # friday 2 weeks ago
+            monday = today - datetime.timedelta(days=today.weekday())
+            return monday + datetime.timedelta(days=_WEEKDAYS.index(parts[0]), weeks=-int(parts[1]))
         if parts[0] in _WEEKDAYS:  # friday in 2 weeks
             return _resolved_weekday(parts[:1], today) + datetime.timedelta(weeks=int(parts[2]))
+        if parts[0] in _WHICH:
+            return _resolved_nth(parts, today)
         if parts[0] in _MONTH_OF:
             return _resolved_day(_MONTH_OF[parts[0]], int(parts[1]), parts[2:], today)
+        if parts[0] == "day" and len(parts) > 2:
+            month = _shifted(today.replace(day=1), 1, "month")
+            return month.replace(day=min(int(parts[1]), calendar.monthrange(month.year, month.month)[1]))
         if parts[0] == "day":
             return _first(today, lambda year, month: _day_of(year, month, int(parts[1])))
         year = int(parts[-1]) if parts[-1].isdigit() else None
@@ -126,7 +141,7 @@ class Date(SpokenText):
             return None
         text = " ".join(words.plain(text).replace(",", " ").replace(".", " ").split())
         text = _THE.sub("", _TAIL.sub("", _LEAD.sub("", text)))
-        text = _LEAD.sub("", text)
+        text = _WORKDAY.sub("workday", _LEAD.sub("", text))
         return _NAMED_DAYS.get(text) or _feast_said(text) or _spoken(words.tokens_of(text))
 
     @classmethod
@@ -148,6 +163,7 @@ class Date(SpokenText):
 
 _OFFSETS = {"today": 0, "tomorrow": 1, "yesterday": -1}
 _MAX_COUNT = 999
+_WHICH = ("first", "second", "third", "fourth", "last")
 
 
 def _build_pattern() -> str:
@@ -156,11 +172,13 @@ def _build_pattern() -> str:
     long = "|".join(name for name, days in zip(_MONTHS, _DAYS_IN, strict=True) if days == 31)
     short = "|".join(name for name, days in zip(_MONTHS, _DAYS_IN, strict=True) if days == 30)
     weekday = f"({'|'.join(_WEEKDAYS)})"
-    count = "(1 (day|week|month|year)|([2-9]|[1-9][0-9]{1,2}) (days|weeks|months|years))"
+    count = "(1 (day|week|month|year|workday)|([2-9]|[1-9][0-9]{1,2}) (days|weeks|months|years|workdays))"
+    weeks = "(1 week|([2-9]|[1-9][0-9]) weeks)"
     return (
-        f"(today|tomorrow|yesterday|((next|last) )?{weekday}|{weekday} in (1 week|([2-9]|[1-9][0-9]) weeks)"
+        f"(today|tomorrow|yesterday|((next|last) )?{weekday}|{weekday} in {weeks}|{weekday} {weeks} ago"
+        f"|({'|'.join(_WHICH)}) (day|{'|'.join(_WEEKDAYS)}) of ((this|next|last) month|({'|'.join(_MONTHS)}){year})"
         f"|in {count}|{count} ago|({long}) ({day30}|31){year}|({short}) {day30}{year}"
-        f"|february ([1-9]|1[0-9]|2[0-8]){year}|february 29( {leap})?|day ({day30}|31)|({'|'.join(_MOVABLE)}){year})"
+        f"|february ([1-9]|1[0-9]|2[0-8]){year}|february 29( {leap})?|day ({day30}|31)( of next month)?|({'|'.join(_MOVABLE)}){year})"
     )
 
 
@@ -200,7 +218,7 @@ def _feast_said(text: str) -> str | None:
 
 
 def _spoken(tokens: Sequence[str]) -> str | None:
-    for read in (_weekday, _relative, _month_first, _day_first, _day_alone):
+    for read in (_nth_weekday, _weekday, _relative, _month_first, _day_first, _day_alone):
         canonical = read(tokens)
         if canonical:
             return canonical
@@ -216,8 +234,10 @@ def _weekday(tokens: Sequence[str]) -> str | None:
         return None
     if tokens[at + 1] == "week" and not which:
         return f"{day} in 1 week" if tokens[at + 2] == END else None
-    if tokens[at + 1 : at + 3] in (["next", "week"], ["of", "next"]) and not which:
+    if tokens[at + 1 : -1] in (["next", "week"], ["of", "next", "week"]) and not which:
         return f"next {day}"
+    if tokens[at + 1 : -1] == ["after", "next"]:
+        return f"{day} in 1 week"
     if tokens[at + 1] != END:
         return _month_first(tokens[at + 1 :]) or _day_first(tokens[at + 1 :])
     return f"next {day}" if which == "next" else f"last {day}" if which in ("last", "past") else day
@@ -227,7 +247,10 @@ def _relative(tokens: Sequence[str]) -> str | None:
     """ "in 3 weeks", "two days ago", "a week from today", "a week on friday", "next month"."""
     if tokens[0] in ("next", "last") and tokens[2:] == [END] and tokens[1] in _UNIT_OF:
         return _counted(1, _UNIT_OF[tokens[1]], past=tokens[0] == "last")
-    forced = tokens[0] in ("in", "within")
+    forced = tokens[0] in ("in", "within", "after")
+    several = read_number(tokens, 0)
+    if several and tokens[several[1]].removesuffix("s") in _WEEKDAYS and tokens[several[1] + 1 : -1] == ["from", "now"]:
+        return _weekday_in(tokens[several[1]].removesuffix("s"), int(several[0]) - 1)
     read = _count(tokens, int(forced))
     if read is None:
         return None
@@ -242,9 +265,33 @@ def _relative(tokens: Sequence[str]) -> str | None:
         if rest[1] in ("tomorrow", "yesterday") and days:
             total = (-1 if rest[0] == "before" else 1) * count * days + _OFFSETS[rest[1]]
             return _counted(abs(total), "day", past=total < 0) if total else "today"
-        if rest[1] in _WEEKDAY_OF and unit == "week" and count < 100 and rest[0] != "before":
-            return f"{_WEEKDAY_OF[rest[1]]} in {count} week" + "s" * (count > 1)
+        if rest[1] in _WEEKDAY_OF and unit == "week" and rest[0] != "before":
+            return _weekday_in(_WEEKDAY_OF[rest[1]], count)
+    if len(rest) >= 2 and rest[0] == "ago" and rest[-1] in _WEEKDAY_OF and unit == "week" and count < 100:
+        return f"{_WEEKDAY_OF[rest[-1]]} {count} week{'s' * (count > 1)} ago" if rest[1:-1] in ([], ["on"]) else None
     return None
+
+
+def _weekday_in(day: str, weeks: int) -> str | None:
+    if weeks == 0:
+        return day
+    return f"{day} in {weeks} week" + "s" * (weeks > 1) if 0 < weeks < 100 else None
+
+
+def _nth_weekday(tokens: Sequence[str]) -> str | None:
+    """ "last friday of this month", "first monday in september", "end of next month"."""
+    if tokens[0] == "end" and tokens[1] == "of":
+        tokens = ["last", "day", *tokens[1:]]
+    which = {**_ORDINALS, "last": 5}.get(tokens[0], 0)
+    day = "day" if tokens[1] == "day" else _WEEKDAY_OF.get(tokens[1])
+    if not 1 <= which <= 5 or day is None or (tokens[0] != "last" and which == 5) or tokens[2] not in ("of", "in"):
+        return None
+    rest = tokens[3:-1]
+    if rest in (["month"], ["this", "month"], ["next", "month"], ["last", "month"]):
+        return f"{_WHICH[which - 1]} {day} of {rest[0] if len(rest) == 2 else 'this'} month"
+    month = _MONTH_OF.get(rest[0]) if rest else None
+    dated = _with_year(month, 1, tokens, 4) if month else None
+    return f"{_WHICH[which - 1]} {day} of {dated.replace(' 1', '', 1)}" if dated else None
 
 
 def _count(tokens: Sequence[str], at: int) -> tuple[int, str, int] | None:
@@ -286,6 +333,8 @@ def _day_first(tokens: Sequence[str]) -> str | None:
 def _day_alone(tokens: Sequence[str]) -> str | None:
     day = _read_day(tokens, 0)
     ordinal = day and (tokens[day[1] - 1] in _ORDINALS or tokens[day[1] - 1][-1:] in ("t", "d", "h"))
+    if day and ordinal and tokens[day[1] : -1] == ["of", "next", "month"]:
+        return f"day {day[0]} of next month" if 1 <= day[0] <= 31 else None
     if not day or not ordinal or tokens[day[1] : -1] not in ([], ["of", "this", "month"], ["of", "month"]):
         return None
     return f"day {day[0]}" if 1 <= day[0] <= 31 else None
@@ -332,6 +381,12 @@ def _read_year(tokens: Sequence[str], at: int) -> int | None:
 
 
 def _shifted(day: datetime.date, count: int, unit: str) -> datetime.date:
+    if unit == "workday":
+        for _ in range(abs(count)):
+            day += datetime.timedelta(days=1 if count > 0 else -1)
+            while day.weekday() > 4:
+                day += datetime.timedelta(days=1 if count > 0 else -1)
+        return day
     if unit in ("day", "week"):
         return day + datetime.timedelta(days=count * (7 if unit == "week" else 1))
     months = day.year * 12 + day.month - 1 + count * (12 if unit == "year" else 1)
@@ -362,6 +417,21 @@ def _next_year(today: datetime.date, day_in: Callable[[int], datetime.date | Non
     """The first such day on or after today; 29 february can be eight years off."""
     days = (day_in(year) for year in range(today.year, today.year + 9))
     return next(day for day in days if day and day >= today)
+
+
+def _resolved_nth(parts: Sequence[str], today: datetime.date) -> datetime.date:
+    """ "first monday of september 2027", "last day of next month"."""
+
+    def day_in(year: int, month: int) -> datetime.date:
+        weeks = calendar.monthcalendar(year, month)
+        days = [day for week in weeks for at, day in enumerate(week) if day and parts[1] in ("day", _WEEKDAYS[at])]
+        return datetime.date(year, month, days[-1 if parts[0] == "last" else _WHICH.index(parts[0])])
+
+    if parts[-1] == "month":
+        month = _shifted(today.replace(day=1), {"last": -1, "this": 0, "next": 1}[parts[3]], "month")
+        return day_in(month.year, month.month)
+    number = _MONTH_OF[parts[3]]
+    return day_in(int(parts[4]), number) if len(parts) > 4 else _next_year(today, lambda year: day_in(year, number))
 
 
 def _first(today: datetime.date, day_in: Callable[[int, int], datetime.date | None]) -> datetime.date:

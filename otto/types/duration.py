@@ -15,11 +15,11 @@ _DAY, _HOUR, _MINUTE = 86_400, 3_600, 60
 _LIMIT = 3_650 * _DAY  # ten years, in seconds
 
 _SPELLINGS = {
-    1: "second seconds sec secs s", _MINUTE: "minute minutes min mins m", _HOUR: "hour hours hr hrs h",
+    1: "second seconds sec secs s", _MINUTE: "minute minutes min mins m minuets minuts mintues minites", _HOUR: "hour hours hr hrs h",
     _DAY: "day days d", 7 * _DAY: "week weeks wk wks", 14 * _DAY: "fortnight fortnights",
 }  # fmt: skip
 _UNITS = {word: seconds for seconds, spellings in _SPELLINGS.items() for word in spellings.split()}
-_HINT = re.compile(r"\b(?:[0-9.]*(?:s|sec|m|min|h|hr|d|wk)|.*(?:second|minute|hour|day|week|fortnight|min|sec|hr|wk))")
+_HINT = re.compile(r"\b(?:[0-9.]*(?:s|sec|m|min|h|hr|d|wk)|.*(?:sec|min|hour|day|week|fortnight|hr|wk))")
 _CLOCK = re.compile(r"(?:([0-9]{1,3}):)?([0-9]{1,3}):([0-5][0-9])(?: ?(minutes?|mins?|hours?|hrs?))?")
 _HEDGES = re.compile(r"^(?:(?:for|about|around|approximately|roughly|exactly|just|maybe|like|another|um|uh) )+| (?:or so|please)$")
 _STRETCHES = {"more", "full", "whole", "good", "solid", "extra", "additional", "further", "little"}

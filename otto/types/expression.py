@@ -15,6 +15,7 @@ _MAX_BRACKETS = 3  # inside one another, in the canonical text
 _MAX_NESTING = 12  # of "half of the square root of …"
 
 _FUNCTIONS = ("sqrt", "cbrt", "factorial", "abs", "sin", "cos", "tan", "ln", "log10", "log2")
+_SAID_FUNCTIONS = {name: name for name in _FUNCTIONS[:-2]} | {"logten": "log10", "logtwo": "log2"}  # as one token each
 _ORDINALS = (
     "zeroth first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth thirteenth fourteenth"
     " fifteenth sixteenth seventeenth eighteenth nineteenth twentieth"
@@ -33,8 +34,8 @@ _PHRASES = {
     "square root of": "sqrt", "square root": "sqrt", "sq root of": "sqrt", "root of": "sqrt", "root": "sqrt",
     "cube root of": "cbrt", "cubed root of": "cbrt", "cubic root of": "cbrt", "cube root": "cbrt", "factorial of": "factorial",
     "squared root of": "sqrt", "absolute value of": "abs", "sine": "sin", "cosine": "cos", "tangent": "tan",
-    "natural logarithm": "ln", "natural log": "ln", "log base two": "log2", "log base 2": "log2", "log two": "log2",
-    "log base ten": "log10", "log base 10": "log10", "logarithm": "log10", "log": "log10", "log10": "log10", "log2": "log2",
+    "natural logarithm": "ln", "natural log": "ln", "log base two": "logtwo", "log base 2": "logtwo", "log two": "logtwo",
+    "log base ten": "logten", "log base 10": "logten", "logarithm": "logten", "log": "logten", "log10": "logten", "log2": "logtwo",
 }  # fmt: skip
 _PHRASE = re.compile(
     "|".join(
@@ -128,6 +129,8 @@ class _Term(NamedTuple):
     text: str
     level: int  # how tightly its outermost operator binds
     percent: bool = False  # a bare percentage, which "plus" takes of what is before it
+    ratio: bool = False  # two operands with a stroke between, which may be "of" something
+    negates: _Term | None = None  # what its sign stands before
 
     def within(self, level: int) -> str:
         """The text, in brackets where it binds less tightly than `level`."""
@@ -188,9 +191,11 @@ class _Reader:
         while True:
             if self._take("into"):
                 left = _joined(self._unary(), "/", left)
+            elif left.ratio and self._take("of"):
+                left = _joined(left, "*", self._unary())
             elif (operator := _PRODUCTS.get(self._next)) or (self._next == "%" and (operator := "%")):
                 self._at += 1
-                left = _joined(left, operator, self._unary())
+                left = _joined(left, operator, self._unary())._replace(ratio=operator == "/")
             else:
                 return left
 
@@ -241,16 +246,16 @@ class _Reader:
 
     def _starts_operand(self, at: int) -> bool:
         token = self._tokens[at]
-        return token in (*_FUNCTIONS, "(", "pi") or read_number(self._tokens, at, slash=False) is not None
+        return token in _PREFIXES or token in ("(", "pi") or read_number(self._tokens, at, slash=False) is not None
 
     def _atom(self) -> _Term:
         word = self._next
         if word in _PREFIXES:
             self._at += 1
             return _PREFIXES[word](self)
-        if self._take("("):
+        if self._take("(", "bracket"):
             inner = self._sum()
-            self._expect(")")
+            self._expect(")", "bracket")
             return inner._replace(percent=False)
         if self._take("pi"):
             return _Term("pi", _ATOM)
@@ -300,7 +305,7 @@ class _Reader:
         term = terms[0]
         for other in terms[1:]:
             term = _joined(term, operator, other)
-        return _bracketed(term)
+        return term._replace(percent=False)
 
     def average(self) -> _Term:
         self._expect("of")
@@ -366,7 +371,9 @@ _VERBS: dict[str, Callable[[_Reader], _Term]] = {
     "reduce": _verb("-", (), ("by",)),
     "raise": lambda reader: reader.skip_verb(),
 }
-_PREFIXES: dict[str, Callable[[_Reader], _Term]] = {name: _function(name) for name in _FUNCTIONS} | {
+_PREFIXES: dict[str, Callable[[_Reader], _Term]] = {
+    said: _function(name) for said, name in _SAID_FUNCTIONS.items()
+} | {
     "square": lambda reader: reader.power("2"),
     "cube": lambda reader: reader.power("3"),
     "double": lambda reader: reader.multiple(2),
@@ -397,11 +404,7 @@ def _minus(reader: _Reader) -> _Term:
 
 
 def _negated(term: _Term) -> _Term:
-    return _Term(f"-{term.within(_NEG)}", _NEG)
-
-
-def _bracketed(term: _Term) -> _Term:
-    return term._replace(percent=False)
+    return term.negates or _Term(f"-{term.within(_NEG)}", _NEG, negates=term)
 
 
 def _joined(left: _Term, operator: str, right: _Term) -> _Term:

@@ -27,7 +27,7 @@ class Number(SpokenType, float):
     def __new__(cls, said: str | int | float) -> Self:
         if isinstance(said, bool) or not isinstance(said, str | int | float):
             raise cls.refusal(said)
-        value = _value(said[:MAX_LENGTH]) if isinstance(said, str) else said
+        value: float | None = _value(said[:MAX_LENGTH]) if isinstance(said, str) else float(said)
         if value is None or not abs(value) <= _LIMIT:
             raise cls.refusal(said)
         return super().__new__(cls, value + 0.0)  # minus zero is zero

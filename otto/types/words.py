@@ -78,7 +78,11 @@ def number_in(text: str) -> Value | None:
     tokens = tokens_of(text)
     negative = tokens[0] in ("minus", "negative", "-")
     read = read_number(tokens, int(negative))
-    if read is None or tokens[read[1]] != END:
+    if read is None:
+        return None
+    if 0 < read[0] < 1 and tokens[read[1] :] in (["a", END], ["an", END], ["of", "a", END], ["of", "an", END]):
+        return read[0]  # "half a", before a cup
+    if tokens[read[1]] != END:
         return None
     return -read[0] if negative else read[0]
 
@@ -112,6 +116,9 @@ def _read_small(tokens: Sequence[str], at: int, first: bool) -> Read:
         unit = SMALL.get(tokens[at + 1], 0) or (int(tokens[at + 1]) if tokens[at + 1] in "123456789" and tokens[at + 1] else 0)
         return (TENS[word] + unit, at + 2) if 0 < unit < 10 else (TENS[word], at + 1)
     if word in SMALL:
+        if first and tokens[at + 1] in TENS and 0 < SMALL[word] < 10:  # "two fifty"
+            rest = _read_small(tokens, at + 1, first=False)
+            return (SMALL[word] * 100 + rest[0], rest[1]) if rest else None
         return SMALL[word], at + 1
     if word in ARTICLES:
         return (1, at + 1) if first else None
@@ -122,12 +129,12 @@ def _read_small(tokens: Sequence[str], at: int, first: bool) -> Read:
 def _read_group(tokens: Sequence[str], at: int, first: bool) -> Read:
     """What stands before a thousand or a million: "a hundred and five", "twenty one", "two dozen", "a couple of"."""
     if tokens[at] in GROUPS and first:
-        value, at = 1, at  # "hundred and five": the one is not said
+        value: Value = 1  # "hundred and five": the one is not said
     else:
         small = _read_small(tokens, at, first)
         if small is None and tokens[at] != "couple":
             return None
-        value, at = small or (1, at)  # type: ignore[assignment]
+        value, at = small or (1, at)
     word = tokens[at]
     if word == "hundred" and value < 100:
         value, at = value * 100, at + 1
@@ -192,7 +199,7 @@ def _is_part_of(value: Value, tokens: Sequence[str], at: int) -> bool:
     word = tokens[at]
     if word not in PARTS or value.denominator != 1:
         return False
-    return word.endswith("s") or word == "half" if value > 1 else value == 1
+    return word.endswith("s") or word == "half" or (word == "quarter" and value == 3) if value > 1 else value == 1
 
 
 def _with_group(part: Fraction, tokens: Sequence[str], at: int) -> Read:
