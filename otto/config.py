@@ -97,7 +97,7 @@ class User(_Table):
 class OpenAI(_Table):
     base_url: Url = "https://api.openai.com/v1"
     api_key_env: Variable = "OPENAI_API_KEY"
-    model: str = "gpt-4o-mini"
+    model: str = ""
 
 
 class Settings(_Table):
@@ -365,7 +365,7 @@ def _checked_value(path: list[str], value: str) -> Any:
         raise UsageError(f"There is no setting {name}", _suggestion(name, _all_keys()))
     field = model.model_fields[path[1]]
     try:
-        checked: Any = TypeAdapter[Any](Annotated[field.annotation, field]).validate_python(value)
+        checked: Any = TypeAdapter[Any](Annotated[field.annotation, field]).validate_python(value)  # type: ignore[arg-type]  # a type made at run time
     except ValidationError as error:
         problem = _problem("", tuple(path), error.errors(include_url=False)[0], value)
         raise UsageError(problem.what, problem.mend) from None

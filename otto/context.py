@@ -49,6 +49,14 @@ class SilentHost:
         return False
 
 
+def http_client() -> httpx.Client:
+    """A client that gives up by itself."""
+    import httpx
+
+    timeout = httpx.Timeout(HTTP_SECONDS, connect=HTTP_CONNECT_SECONDS)
+    return httpx.Client(timeout=timeout, follow_redirects=True, headers={"User-Agent": "otto-assistant"})
+
+
 class Clock:
     """The time that a skill has used, without the time in which it waited for the user."""
 
@@ -94,13 +102,10 @@ class SkillContext:
 
     @property
     def http(self) -> httpx.Client:
-        """A client that gives up by itself; made at first use."""
-        import httpx
-
+        """Made at first use."""
         self._gate.check()
         if self._http is None:
-            timeout = httpx.Timeout(HTTP_SECONDS, connect=HTTP_CONNECT_SECONDS)
-            self._http = httpx.Client(timeout=timeout, follow_redirects=True, headers={"User-Agent": "otto-assistant"})
+            self._http = http_client()
         return self._http
 
     def say(self, text: str) -> None:

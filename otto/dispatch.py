@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import queue
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,7 +11,8 @@ from otto.call import Call
 from otto.config import Settings
 from otto.context import Clock, Host, SilentHost, SkillContext
 from otto.errors import NotConfirmed, OttoError, SkillFailed, SkillTimeout
-from otto.execute import Instances, Speech, run_skill, run_undo
+from otto.execute import Failure, Instances, Outcome, Speech, run_skill, run_undo
+from otto.isolation import Worker, is_foreign, run_in_thread
 from otto.log import LOGGER, start_log
 from otto.messages import Result
 from otto.registry import Registry
@@ -22,8 +20,6 @@ from otto.skill import OTHER, SkillSpec
 from otto.store import DATABASE_NAME, Database
 
 __all__ = ["Dispatcher", "Host", "SilentHost"]
-POLL_SECONDS = 0.5  # how soon a wait notices that its deadline has moved
-MAX_REASON = 200  # characters of a foreign error's text that are passed on
 
 
 class Dispatcher:
@@ -35,6 +31,7 @@ class Dispatcher:
         self._host = host
         self._settings = settings
         self._instances = Instances()
+        self._worker = Worker(registry)
         self._log = start_log(settings.paths.data)
 
     @classmethod
@@ -53,6 +50,11 @@ class Dispatcher:
         """Take back what a run of the skill left `value` for."""
         return self._result(Call(skill), lambda: self._prepare_undo(skill, value))
 
+    def close(self) -> None:
+        """End the worker process and let go of the database."""
+        self._worker.close()
+        self.database.close()
+
     def _result(self, call: Call, prepare: Callable[[], _Job]) -> Result:
         start = time.perf_counter()
         try:
@@ -60,28 +62,25 @@ class Dispatcher:
             start = time.perf_counter()
             speech = self._finish(job)
         except OttoError as error:
-            LOGGER.warning("%s: %s", call.name, error, exc_info=error.__cause__)
+            LOGGER.warning("%s: %s", call.name, error)
             return Result(call, str(error), ok=False, ms=_since(start), error=error)
         undo = job.context.left_for_undo if job.spec.undo else None
         return Result(call, speech.text, ok=True, ms=_since(start), undo=undo, said=speech.said)
 
     def _prepare(self, call: Call) -> _Job:
-        """Everything before the skill runs. What the user confirms is the very call, and the very values, that run."""
+        """Everything before the skill runs. What the user confirms is the very call that runs, in its canonical words."""
         spec = self._spec(call.name)
         call = spec.canonical(call)
-        values = spec.validate(call)
         question = _question(spec, call)
         if question and not self._confirmed(question):
             raise NotConfirmed(f"{spec.name} was not confirmed", "nothing was done")
-        context = self._context(spec, call)
-        return _Job(spec, context, lambda: run_skill(spec, values, context, self._instances))
+        return _Job(spec, self._context(spec, call))
 
     def _prepare_undo(self, skill: str, value: Any) -> _Job:
         spec = self._spec(skill)
         if not spec.undo:
             raise SkillFailed(f"{skill} cannot be undone")
-        context = self._context(spec, Call(skill), value)
-        return _Job(spec, context, lambda: run_undo(spec, context, self._instances))
+        return _Job(spec, self._context(spec, Call(skill), value), undo=True)
 
     def _spec(self, name: str) -> SkillSpec:
         spec = self.registry.get(name)
@@ -104,41 +103,33 @@ class Dispatcher:
         """
         name = job.spec.name
         try:
-            outcome = _run_in_thread(job)
+            outcome = self._outcome(job)
         finally:  # also where the user interrupts the wait
             job.context.close()
         if isinstance(outcome, Speech):
             return outcome
         if outcome is None:
             raise SkillTimeout(f"The skill {name} gave no answer within {job.spec.deadline:g} seconds and was stopped", "try again later")
-        if isinstance(outcome, OttoError):
-            raise outcome
-        raise SkillFailed(f"The skill {name} failed ({_reason(outcome)})", f"the details are in {self._log}") from outcome
+        if isinstance(outcome, Failure):
+            LOGGER.error("%s failed\n%s", name, outcome.trace)
+            raise SkillFailed(f"The skill {name} failed ({outcome.reason})", f"the details are in {self._log}")
+        raise outcome
+
+    def _outcome(self, job: _Job) -> Outcome | None:
+        spec, context = job.spec, job.context
+        if is_foreign(spec, self.registry):
+            return self._worker.run(context, undo=job.undo)
+        if job.undo:
+            return run_in_thread(spec.name, lambda: run_undo(spec, context, self._instances), context.clock)
+        values = spec.validate(context.call)
+        return run_in_thread(spec.name, lambda: run_skill(spec, values, context, self._instances), context.clock)
 
 
 @dataclass(frozen=True)
 class _Job:
     spec: SkillSpec
     context: SkillContext
-    run: Callable[[], Speech]
-
-
-def _run_in_thread(job: _Job) -> Speech | BaseException | None:
-    """What the skill said or raised; None at its deadline. A thread that cannot be stopped is left behind: it dies with the process."""
-    outcome: queue.SimpleQueue[Speech | BaseException] = queue.SimpleQueue()
-
-    def work() -> None:
-        try:
-            outcome.put(job.run())
-        except BaseException as error:  # noqa: BLE001  a skill is foreign code: it may raise anything, SystemExit too
-            outcome.put(error)
-
-    threading.Thread(target=work, name=f"skill {job.spec.name}", daemon=True).start()
-    clock = job.context.clock
-    while clock.left > 0:  # it is set back while the user is being asked
-        with contextlib.suppress(queue.Empty):
-            return outcome.get(timeout=min(clock.left, POLL_SECONDS))
-    return None
+    undo: bool = False
 
 
 def _question(spec: SkillSpec, call: Call) -> str | None:
@@ -150,16 +141,6 @@ def _question(spec: SkillSpec, call: Call) -> str | None:
         return spec.confirm.format(**{**defaults, **call.arguments})
     except (LookupError, ValueError, AttributeError):
         raise SkillFailed(f"The question {spec.confirm!r} of {spec.name} names what is not there", "its {places} are the skill's parameters") from None
-
-
-def _reason(error: BaseException) -> str:
-    """The error in one line."""
-    try:
-        text = " ".join(str(error).split())
-    except Exception:  # noqa: BLE001  an exception of a skill is foreign code too
-        text = ""
-    text = text if len(text) <= MAX_REASON else f"{text[:MAX_REASON]}…"
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
 def _since(start: float) -> float:

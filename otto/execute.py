@@ -5,15 +5,17 @@ from __future__ import annotations
 import asyncio
 import inspect
 import re
+import traceback
 import typing
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from otto.errors import SkillFailed
+from otto.errors import OttoError, SkillFailed
 from otto.skill import Context, SkillSpec
 
 DONE = "Done."  # of a skill that returns None
+MAX_REASON = 200  # characters of a foreign error's text that are passed on
 MAX_SPEECH = 100_000  # characters; more is a skill out of control
 _SENTENCE_END = re.compile(r"(?<=[.!?…])\s+|\n+")
 
@@ -24,6 +26,27 @@ class Speech:
 
     text: str
     said: bool = False
+
+
+@dataclass(frozen=True)
+class Failure:
+    """What a skill raised that was not meant for the user."""
+
+    reason: str  # one line: "ValueError: …"
+    trace: str = ""  # for the log
+
+
+Outcome = Speech | OttoError | Failure
+
+
+def outcome_of(run: Callable[[], Speech]) -> Outcome:
+    """What comes of a run. A skill is foreign code: it may raise anything, SystemExit too."""
+    try:
+        return run()
+    except OttoError as error:
+        return error
+    except BaseException as error:  # noqa: BLE001  see above
+        return Failure(_reason(error), "".join(traceback.format_exception(error)))
 
 
 class Instances:
@@ -119,3 +142,12 @@ def _checked(skill: str, value: Any) -> str:
 def _context_name(target: Any) -> str:
     function = target.__call__ if inspect.isclass(target) else target
     return next(name for name, hint in typing.get_type_hints(function).items() if hint is Context)
+
+
+def _reason(error: BaseException) -> str:
+    try:
+        text = " ".join(str(error).split())
+    except Exception:  # noqa: BLE001  an exception of a skill is foreign code too
+        text = ""
+    text = text if len(text) <= MAX_REASON else f"{text[:MAX_REASON]}…"
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__

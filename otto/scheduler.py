@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
+from otto import spoken
 from otto.skill import Scheduled
 from otto.store import Transacts, to_utc
 
@@ -52,16 +53,7 @@ def due(database: Transacts, now: datetime) -> list[Scheduled]:
 def announcement(item: Scheduled, now: datetime) -> str:
     """What to say: its text, and how long ago it was meant where Otto was not running then."""
     late = now - item.when
-    return item.text if late < LATE else f"{item.text} That was {_ago(late)} ago."
-
-
-def _ago(span: timedelta) -> str:
-    seconds = int(span.total_seconds())
-    for unit, size in (("day", 86_400), ("hour", 3_600), ("minute", 60), ("second", 1)):
-        count = seconds // size
-        if count:
-            return f"{count} {unit}" + ("s" if count > 1 else "")
-    return "a moment"
+    return item.text if late < LATE else f"{item.text} That was {spoken.duration(late.total_seconds(), parts=1)} ago."
 
 
 def _scheduled(rows: Sequence[Any]) -> list[Scheduled]:
