@@ -1,0 +1,1 @@
+"""Regenerates the router: examples → data → tuned model → exported weights."""

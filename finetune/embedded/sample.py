@@ -1,0 +1,123 @@
+"""What the Llama sees in one step: a skill list, and sentences with the calls they should become under that list.
+
+Lists vary, so that the model reads signatures and does not learn one list by heart; a sentence whose skill is not on the list
+becomes `other()`, which is how it learns to leave alone what no skill covers.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from finetune.embedded.rows import Row
+from otto.prompt import embedded_prefix, embedded_suffix
+from otto.router.format import span_call
+from otto.skill import OTHER, SkillSpec
+
+FILLERS = tuple(
+    tuple(text.split())
+    for text in "um|uh|okay|please|hey otto|otto|so|like|hey|can you|could you please|i want you to|ok so|well|hmm|right|alright|hi otto|uh so|just".split("|")
+)
+TAILS = tuple(tuple(text.split()) for text in "please|thanks|for me|now|right now|okay|if you can|thank you|will you|otto".split("|"))
+
+
+@dataclass(frozen=True)
+class Source:
+    """Skills and rows that belong together; `strays` are sentences that none of the skills covers."""
+
+    name: str
+    specs: tuple[SkillSpec, ...]
+    rows: tuple[Row, ...]
+    strays: tuple[Row, ...] = ()
+    weight: float = 1.0
+    fixed_list: float = 0.0  # how often the list is all skills in their own order, as the router will see it
+
+
+@dataclass(frozen=True)
+class Step:
+    """One optimiser step: the prompts share the prefix."""
+
+    prefix: str
+    pairs: tuple[tuple[str, str], ...]  # (suffix, call)
+
+
+def steps(sources: Sequence[Source], size: int, seed: int) -> Iterator[Step]:
+    """Steps of `size` sentences without end, the sources mixed by weight."""
+    rng = random.Random(seed)
+    samplers = [_Sampler(source, rng) for source in sources]
+    while True:
+        yield rng.choices(samplers, [source.weight for source in sources])[0].step(size)
+
+
+class _Sampler:
+    def __init__(self, source: Source, rng: random.Random) -> None:
+        self.source, self.rng = source, rng
+        self.by_skill: dict[str, list[Row]] = defaultdict(list)
+        self.values: dict[tuple[str, str], list[tuple[str, ...]]] = defaultdict(list)
+        for row in source.rows:
+            self.by_skill[row.skill].append(row)
+            for span in row.spans:
+                self.values[row.skill, span.parameter].append(row.words[span.first : span.last + 1])
+        self.specs = {spec.name: spec for spec in source.specs if spec.name != OTHER}
+
+    def step(self, size: int) -> Step:
+        names = list(self.specs)
+        if self.rng.random() >= self.source.fixed_list:
+            names = self.rng.sample(names, self.rng.randint(min(3, len(names)), min(18, len(names))))
+        listed = set(names)
+        pairs = []
+        for _ in range(size):
+            row = self._row(names, listed)
+            spec = self.specs.get(row.skill) if row.skill in listed else None
+            call = span_call(spec, row.words, row.spans, row.fixed) if spec else f"{OTHER}()"
+            pairs.append((embedded_suffix(" ".join(row.words)), call))
+        return Step(embedded_prefix(self.specs[name] for name in names), tuple(pairs))
+
+    def _row(self, names: list[str], listed: set[str]) -> Row:
+        kind = self.rng.random()
+        absent = [name for name in self.specs if name not in listed]
+        if kind < 0.25 and self.by_skill[OTHER]:
+            return self._varied(self.rng.choice(self.by_skill[OTHER]))
+        if kind < 0.35 and self.source.strays:
+            return self.rng.choice(self.source.strays)
+        if kind < 0.42 and absent:
+            return self._from(self.rng.choice(absent))
+        return self._varied(self._from(self.rng.choice(names)))
+
+    def _from(self, name: str) -> Row:
+        rows = self.by_skill[name] or self.source.rows
+        return self.rng.choice(rows)
+
+    def _varied(self, row: Row) -> Row:
+        for span in row.spans:
+            if self.rng.random() < 0.4:
+                current = next(item for item in row.spans if item.parameter == span.parameter)
+                row = row.with_value(current, self.rng.choice(self.values[row.skill, span.parameter]))
+        if self.rng.random() < 0.15:
+            row = _after(row, self.rng.choice(FILLERS))
+        if self.rng.random() < 0.1 and not (row.spans and row.spans[-1].last == len(row.words) - 1 and row.skill not in _CLOSED):
+            row = replace(row, words=row.words + self.rng.choice(TAILS))
+        if self.rng.random() < 0.06:
+            row = _mistyped(row, self.rng)
+        return row
+
+
+_CLOSED = ("timer", "alarm", "weather", "timecheck", "date", "math", "convert", "volume", "runapp")  # values that no tail could belong to
+
+
+def _after(row: Row, lead: tuple[str, ...]) -> Row:
+    spans = tuple(replace(span, first=span.first + len(lead), last=span.last + len(lead)) for span in row.spans)
+    return replace(row, words=lead + row.words, spans=spans)
+
+
+def _mistyped(row: Row, rng: random.Random) -> Row:
+    """One word with two letters swapped or one lost."""
+    index = rng.randrange(len(row.words))
+    word = row.words[index]
+    if len(word) < 4 or not word.isalpha():
+        return row
+    at = rng.randrange(1, len(word) - 1)
+    wrong = word[:at] + word[at + 1 :] if rng.random() < 0.5 else word[:at] + word[at + 1] + word[at] + word[at + 2 :]
+    return replace(row, words=(*row.words[:index], wrong, *row.words[index + 1 :]))

@@ -1,0 +1,1 @@
+"""Call engines: each takes an utterance and the skills and returns a Route."""
