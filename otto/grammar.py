@@ -12,8 +12,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Sequence
-from functools import lru_cache
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from otto.call import printed
@@ -21,9 +20,10 @@ from otto.errors import InvalidCall
 from otto.parameters import Parameter
 from otto.ranges import decimal_regex, integer_regex
 from otto.skill import OTHER, SkillSpec
-from otto.types import Number, SpokenType
+from otto.types import Number
 
 MAX_CALLS = 8  # in one answer
+NOTHING = "//"  # the regex of a number between bounds that no number is between
 MAX_SPAN = 40  # pieces of an utterance in a value that is not free text
 
 Value = Callable[[Parameter], "str | None"]  # a grammar's expression for one item, None where none can be said
@@ -49,12 +49,14 @@ def call_grammar(specs: Iterable[SkillSpec], *, several: bool = False) -> str:
     """
     terminals = {"TEXT": _TEXT}
 
-    def value(parameter: Parameter) -> str:
+    def value(parameter: Parameter) -> str | None:
         if _literals(parameter):
             return _one_of(_literals(parameter))
         if parameter.plain is str:
             return "TEXT"
         regex = _regex(parameter)
+        if regex == NOTHING:
+            return None
         name = next((name for name, known in terminals.items() if known == regex), f"KIND_{len(terminals)}")
         terminals[name] = regex
         return name
@@ -75,7 +77,8 @@ def span_grammar(specs: Iterable[SkillSpec], utterance: str, *, checked: bool = 
     """
     parts = pieces(utterance)
     terminals = {"SPAN": _span_terminal(parts)} if parts else {}
-    spans = tuple(_spans(parts)) if checked else ()
+    spans = list(_spans(parts)) if checked else []
+    names: dict[str, str | None] = {}  # a type with its bounds → its terminal, None where no span is of it
 
     def value(parameter: Parameter) -> str | None:
         if _literals(parameter):
@@ -84,13 +87,13 @@ def span_grammar(specs: Iterable[SkillSpec], utterance: str, *, checked: bool = 
             return None
         if parameter.free_text or not checked:
             return "SPAN"
-        fitting = _fitting(parameter.spoken, parameter.plain, parameter.minimum, parameter.maximum, spans)
-        if not fitting:
-            return None
-        name = f"SPAN_{parameter.type_name.split()[0]}_{parameter.minimum}_{parameter.maximum}"
-        name = re.sub(r"\W", "_", name).upper()
-        terminals[name] = _one_of(fitting)
-        return name
+        kind = f"{(parameter.spoken or parameter.plain or str).__name__} {parameter.minimum} {parameter.maximum}"
+        if kind not in names:
+            fitting = [span for span in spans if _fits(parameter, span)]
+            names[kind] = f"SPAN_{len(terminals)}" if fitting else None
+            if fitting:
+                terminals[f"SPAN_{len(terminals)}"] = _one_of(fitting)
+        return names[kind]
 
     return _lark(specs, value, terminals, several=False, canonical=False)
 
@@ -114,20 +117,20 @@ def gbnf(specs: Iterable[SkillSpec], *, several: bool = False) -> str:
     """As `call_grammar` in GBNF, for llama.cpp's server. It cannot leave out an argument that equals its default."""
     kinds: dict[str, str] = {}
 
-    def value(parameter: Parameter) -> str:
+    def value(parameter: Parameter) -> str | None:
         if _literals(parameter):
             return _one_of(_literals(parameter))
         if parameter.plain is str:
             return "text"
-        body = _regex_to_gbnf(_regex(parameter)[1:-1])
+        regex = _regex(parameter)
+        if regex == NOTHING:
+            return None
+        body = _regex_to_gbnf(regex[1:-1])
         name = next((name for name, known in kinds.items() if known == body), f"kind-{len(kinds)}")
         kinds[name] = body
         return name
 
-    skills = {}
-    for number, spec in enumerate(spec for spec in specs if spec.name != OTHER):
-        said = [(parameter, _item(parameter, value)) for parameter in spec.parameters]
-        skills[f"skill-{number}"] = f"{_quoted(spec.name + '(')} {_arguments(said)} {_quoted(')')}"
+    skills = {f"skill-{number}": _call(spec, given) for number, spec, given in _sayable(specs, value)}
     rules = {"root": _start(list(skills), several), **({"call": " | ".join(skills)} if skills else {}), **skills, **kinds}
     return "".join(f"{name} ::= {body}\n" for name, body in rules.items()) + _GBNF_TEXT.lstrip()
 
@@ -174,13 +177,10 @@ def _object(properties: dict[str, Any]) -> dict[str, Any]:
 
 def _lark(specs: Iterable[SkillSpec], value: Value, terminals: dict[str, str], *, several: bool, canonical: bool) -> str:
     rules = {}
-    for number, spec in enumerate(spec for spec in specs if spec.name != OTHER):
-        said = [(parameter, _item(parameter, value)) for parameter in spec.parameters]
-        if all(text or not parameter.required for parameter, text in said):
-            given = [(parameter, text) for parameter, text in said if text]
-            if canonical:
-                given = [(parameter, _without_default(parameter, text, number, terminals)) for parameter, text in given]
-            rules[f"skill_{number}"] = f"{_quoted(spec.name + '(')} {_arguments(given)} {_quoted(')')}"
+    for number, spec, given in _sayable(specs, value):
+        if canonical:
+            given = [(parameter, _without_default(parameter, text, number, terminals)) for parameter, text in given]
+        rules[f"skill_{number}"] = _call(spec, given)
     lines = {"start": _start(list(rules), several), **({"call": " | ".join(rules)} if rules else {}), **rules, **terminals}
     return "".join(f"{name}: {body}\n" for name, body in lines.items())
 
@@ -189,6 +189,18 @@ def _start(skills: Sequence[str], several: bool) -> str:
     other = _quoted(f"{OTHER}()")
     more = f' (("; " | "\\n") call){{0,{MAX_CALLS - 1}}}' if several else ""
     return f"{other} | call{more}" if skills else other
+
+
+def _sayable(specs: Iterable[SkillSpec], value: Value) -> Iterator[tuple[int, SkillSpec, list[tuple[Parameter, str]]]]:
+    """The skills whose required arguments can all be said, with the expressions of those that can."""
+    for number, spec in enumerate(spec for spec in specs if spec.name != OTHER):
+        given = [(parameter, text) for parameter in spec.parameters if (text := _item(parameter, value))]
+        if sum(parameter.required for parameter, _ in given) == sum(parameter.required for parameter in spec.parameters):
+            yield number, spec, given
+
+
+def _call(spec: SkillSpec, given: Sequence[tuple[Parameter, str]]) -> str:
+    return f"{_quoted(spec.name + '(')} {_arguments(given)} {_quoted(')')}"
 
 
 def _arguments(given: Sequence[tuple[Parameter, str]]) -> str:
@@ -253,22 +265,15 @@ def _spans(parts: Sequence[str]) -> Iterable[str]:
     return dict.fromkeys(runs)
 
 
-@lru_cache(maxsize=256)
-def _fitting(
-    spoken: type[SpokenType] | None, plain: type | None, minimum: float | None, maximum: float | None, spans: tuple[str, ...]
-) -> tuple[str, ...]:
-    """The spans that are a value of a type."""
-    parameter = Parameter("value", spoken=spoken, plain=plain, minimum=minimum, maximum=maximum)
-    found = []
-    for span in spans:
-        try:
-            (spoken or Number).parse(span)  # most spans are none: that is told without pydantic and its sentence
-            if not spoken or minimum is not None or maximum is not None:
-                parameter.validate(span)
-        except (ValueError, InvalidCall):
-            continue
-        found.append(span)
-    return tuple(found)
+def _fits(parameter: Parameter, span: str) -> bool:
+    """True where a span is a value of the parameter's type."""
+    try:
+        (parameter.spoken or Number).parse(span)  # most spans are none: that is told without pydantic and its sentence
+        if not parameter.spoken or parameter.minimum is not None or parameter.maximum is not None:
+            parameter.validate(span)
+    except (ValueError, InvalidCall):
+        return False
+    return True
 
 
 def _one_of(values: Iterable[object]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 import types
 import typing
 from collections.abc import Sequence
@@ -182,7 +183,8 @@ def parameter_from_hint(name: str, hint: Any, default: Any = MISSING, descriptio
         inner, more = _without_notes((typing.get_args(inner) or (str,))[0])
         notes += more
     kind = _single_type(name, inner)
-    description = next((note for note in notes if isinstance(note, str)), description)
+    noted = (note if isinstance(note, str) else getattr(note, "description", None) for note in notes)
+    description = next((text for text in noted if text), description)
     parameter = Parameter(
         name=name,
         description=" ".join(description.split()),
@@ -191,7 +193,7 @@ def parameter_from_hint(name: str, hint: Any, default: Any = MISSING, descriptio
         is_list=is_list,
         nullable=nullable,
         **kind,
-        **_limits(notes),
+        **_limits(name, notes),
     )
     if default is not MISSING:
         try:
@@ -210,11 +212,17 @@ def _without_notes(hint: Any) -> tuple[Any, list[Any]]:
     return hint, []
 
 
-def _limits(notes: Sequence[Any]) -> dict[str, float]:
-    found = {}
+def _limits(name: str, notes: Sequence[Any]) -> dict[str, Any]:
+    """The bounds that `Field(ge=…, le=…)` and its like set. Raises UnsupportedType for any other constraint."""
+    found: dict[str, Any] = {}
     for note in notes:
-        for part in (note, *getattr(note, "metadata", ())):
-            found.update({key: float(getattr(part, short)) for short, key in (("ge", "minimum"), ("le", "maximum")) if hasattr(part, short)})
+        for part in getattr(note, "metadata", [] if isinstance(note, str) else [note]):
+            bounds = {key: float(getattr(part, short)) for short, key in (("ge", "minimum"), ("le", "maximum")) if hasattr(part, short)}
+            if not bounds:
+                raise UnsupportedType(f"{name} has a constraint that is not known here: {part}", "use Field(ge=…, le=…)")
+            found.update(bounds)
+    if found.get("minimum", -math.inf) > found.get("maximum", math.inf):
+        raise UnsupportedType(f"{name} has a minimum above its maximum", "swap them")
     return found
 
 

@@ -266,7 +266,7 @@ def _call(row: Any) -> Any:
 def _parameter_from_signature(row: Mapping[str, Any]) -> Parameter:
     """Data-only skills take words as they come: a value that repeats is a list, so each parameter admits text."""
     required = bool(row.get("required"))
-    default = {} if required else {"default": None, "nullable": True}
+    default: dict[str, Any] = {} if required else {"default": None, "nullable": True}
     choices = tuple(row.get("enum") or ())
     return Parameter(
         name=row["name"],

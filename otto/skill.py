@@ -212,7 +212,7 @@ def declare(
     """The SkillSpec of a function or class. Raises SkillDeclarationError with every fault."""
     file, line = _place(target)
     where = f"{file.name if file else '?'}:{line}"
-    name = name or getattr(target, "__name__", "")
+    name = name or str(getattr(target, "__name__", ""))
     problems: list[Problem] = []
     parameters, takes_context = _read_signature(target, where, problems)
     description = _description(target, where, problems)
