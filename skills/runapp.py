@@ -18,6 +18,7 @@ SURE, LEAD = 84.0, 4.0  # likeness, of 100, that a program needs, and its distan
 NEAR = 55.0  # likeness from which on a program is named as a candidate
 GENERIC, KEYWORD = 0.96, 0.9  # weights of what a program is beside what it is called
 SOON = 0.3  # seconds in which a program that cannot run has ended
+LAUNCHERS = {"env", "sh", "bash", "flatpak", "snap", "python", "python3", "java", "wine", "xdg-open"}  # they name no program
 TERMINALS = {  # terminal → its arguments before a command
     "x-terminal-emulator": ["-e"], "gnome-terminal": ["--"], "kgx": ["--"], "konsole": ["-e"], "xfce4-terminal": ["-x"], "alacritty": ["-e"],
     "kitty": [], "foot": [], "xterm": ["-e"],
@@ -38,7 +39,7 @@ class Program:
     id: str = ""  # "firefox.desktop"
 
 
-@skill(open_world=True)
+@skill
 def runapp(program: AppName) -> str:
     """Start a program that is installed on this computer.
 
@@ -162,7 +163,7 @@ def _read_desktop_file(file: Path, id: str) -> Program | None:
     return Program(
         name=next(_values(entry, "Name"), file.stem),
         command=tuple(command),
-        names=(*_values(entry, "Name"), Path(command[0]).name, file.stem.rpartition(".")[2]),
+        names=(*_values(entry, "Name"), file.stem.rpartition(".")[2], *({Path(command[0]).name} - LAUNCHERS)),
         kinds=tuple(_values(entry, "GenericName")),
         keywords=tuple(word.strip() for text in _values(entry, "Keywords") for word in text.split(";") if word.strip()),
         folder=entry.get("Path") if os.path.isdir(entry.get("Path", "")) else None,
@@ -205,18 +206,17 @@ def _values(entry: dict[str, str], key: str) -> Iterator[str]:
 
 
 _ARGUMENT = re.compile(r'(?:"(?:\\.|[^"\\])*"|[^\s"])+')
-_FIELDS = {"c": "Name", "i": "Icon"}  # %c is the name; %i is --icon and the icon
 
 
 def _command(entry: dict[str, str], file: Path) -> list[str]:
     """The Exec line as an argument list: unquoted, its field codes filled in or removed. Empty where there is none."""
     arguments: list[str] = []
+    codes = {"%": "%", "c": next(_values(entry, "Name"), ""), "k": str(file)}
     for text in _ARGUMENT.findall(entry.get("Exec", "")):
         quoted = re.sub(r'"((?:\\.|[^"\\])*)"', lambda match: re.sub(r"\\(.)", r"\1", match[1]), text)
         if quoted == "%i":
             arguments += ["--icon", entry["Icon"]] if entry.get("Icon") else []
         elif not re.fullmatch("%[fFuUdDnNvm]", quoted):
-            codes = {"%": "%", "c": next(_values(entry, "Name"), ""), "k": str(file)}
             arguments.append(re.sub("%(.)", lambda match: codes.get(match[1], ""), quoted))
     return arguments
 
