@@ -1,0 +1,221 @@
+"""The assistant joins the stages: what was said or typed becomes a turn, one after another, and each is kept in the history."""
+
+from __future__ import annotations
+
+import time
+import wave
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Protocol
+
+from otto import scheduler
+from otto.call import Call
+from otto.config import Settings
+from otto.dispatch import Dispatcher, Host, SilentHost
+from otto.errors import OttoError, StoreError, UsageError
+from otto.history import Entry, History
+from otto.log import LOGGER
+from otto.messages import SAMPLE_RATE, NotRecognized, Result, Route, Transcript, Turn, Utterance
+from otto.registry import Registry
+from otto.store import DATABASE_NAME, Database
+
+TYPED = "typed"  # stands for the speech engine of a typed command
+MAX_TEXT = 2_000  # characters; more is no command
+AUDIO_FOLDER = "audio"
+
+
+class Router(Protocol):
+    """What the assistant asks of a router."""
+
+    @property
+    def name(self) -> str: ...
+
+    def route(self, text: str) -> Route: ...
+
+    def update(self, registry: Registry) -> None: ...
+
+
+class SpeechEngine(Protocol):
+    """What the assistant asks of a speech engine."""
+
+    def transcribe(self, utterance: Utterance) -> Transcript | NotRecognized: ...
+
+
+class Assistant:
+    """Takes one command after another. `warn` is told, in one sentence, what went wrong beside the command itself."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        registry: Registry,
+        router: Router,
+        dispatcher: Dispatcher,
+        history: History,
+        stt: SpeechEngine | None = None,
+        warn: Callable[[str], None] = LOGGER.warning,
+    ) -> None:
+        self.settings = settings
+        self.registry = registry
+        self.router = router
+        self.dispatcher = dispatcher
+        self.history = history
+        self._stt = stt
+        self._warn = warn
+
+    @classmethod
+    def open(
+        cls,
+        settings: Settings,
+        host: Host | None = None,
+        *,
+        router: str | None = None,
+        stt: str | None = None,
+        speech: bool = False,
+        warn: Callable[[str], None] = LOGGER.warning,
+    ) -> Assistant:
+        """The assistant that the settings describe.
+
+        Args:
+            settings: what to use, and where things lie.
+            host: who the skills talk through.
+            router, stt: engines other than the settings' own.
+            speech: whether the speech engine is needed.
+            warn: told of trouble that does not stop a command.
+
+        Raises:
+            OttoError: an engine cannot be made; the sentence says why and what mends it.
+        """
+        from otto.router import open_router
+
+        registry = Registry.load(settings.paths.skills)
+        registry.install()
+        database = Database(settings.paths.data / DATABASE_NAME, warn)
+        dispatcher = Dispatcher(registry, host or SilentHost(), database, settings)
+        engine = _open_speech(stt, registry, settings) if speech else None
+        return cls(settings, registry, open_router(router or settings.router.engine, registry, settings), dispatcher, History(database), engine, warn)
+
+    def say(self, text: str, dry_run: bool = False) -> Turn:
+        """A typed command. With `dry_run` it stops before the skill, and nothing is kept.
+
+        Raises:
+            UsageError: the text is too long to be a command.
+            OttoError: the router cannot work.
+        """
+        if len(text) > MAX_TEXT:
+            raise UsageError(f"A command has at most {MAX_TEXT:,} characters and this has {len(text):,}", "say it in fewer words")
+        text = text.encode("utf-8", "replace").decode("utf-8").strip()
+        heard = Transcript(text, TYPED, 0.0) if text else NotRecognized("nothing was said", TYPED, 0.0)
+        return self._turn(heard, {}, dry_run)
+
+    def hear(self, utterance: Utterance, dry_run: bool = False) -> Turn:
+        """A spoken command. With `dry_run` it stops before the skill, and nothing is kept.
+
+        Raises:
+            OttoError: the speech engine or the router cannot work.
+        """
+        if self._stt is None:
+            raise OttoError("This assistant was opened without a speech engine", "open it with speech=True")
+        heard = self._stt.transcribe(utterance)
+        return self._turn(heard, {"vad": utterance.vad_ms, "stt": heard.ms}, dry_run, utterance)
+
+    def announcements(self) -> list[str]:
+        """What has come due and is to be said now: timers and alarms, those too that ran out while Otto was down."""
+        return announcements(self.dispatcher.database)
+
+    def close(self) -> None:
+        self.dispatcher.close()
+
+    def _turn(self, heard: Transcript | NotRecognized, timings: dict[str, float], dry_run: bool, utterance: Utterance | None = None) -> Turn:
+        if isinstance(heard, NotRecognized):
+            turn = Turn(heard, None, timings=timings)
+        else:
+            self._refresh()
+            route = self.router.route(heard.text)
+            timings["route"] = route.ms
+            results = () if dry_run else self._dispatch(route, timings)
+            turn = Turn(heard, route, results, timings)
+        return turn if dry_run else self._kept(turn, utterance)
+
+    def _dispatch(self, route: Route, timings: dict[str, float]) -> tuple[Result, ...]:
+        start = time.perf_counter()
+        results = tuple(self.dispatcher.run(call) for call in route.calls)
+        timings["dispatch"] = (time.perf_counter() - start) * 1000
+        return results
+
+    def _refresh(self) -> None:
+        """Take up what has changed in the user's folder."""
+        if self.registry.refresh():
+            self.registry.install()
+            self.router.update(self.registry)
+            for problem in self.registry.problems:
+                self._warn(str(problem))
+
+    def _kept(self, turn: Turn, utterance: Utterance | None) -> Turn:
+        """The turn with its row in the history. The skill has run: what cannot be kept is a warning, not a failure."""
+        try:
+            audio = _keep_audio(self.settings.paths.data / AUDIO_FOLDER, utterance) if utterance and self.settings.audio.keep else None
+            return replace(turn, id=self.history.add(turn, audio=str(audio) if audio else None))
+        except StoreError as error:
+            self._warn(str(error))
+            return turn
+
+
+def undo_last(history: History, dispatcher: Dispatcher) -> tuple[Entry, tuple[Result, ...]]:
+    """Take back the newest command that can be; what it did last is taken back first.
+
+    Raises:
+        UsageError: there is none.
+        StoreError: the history cannot be read or written.
+    """
+    entry = history.undoable()
+    if entry is None:
+        raise UsageError("There is nothing to undo", "see `otto history`")
+    results = tuple(dispatcher.undo(skill, value) for skill, value in reversed(entry.undo))
+    if all(result.ok for result in results):
+        history.mark_undone(entry.id)
+    return entry, results
+
+
+def fix_last(history: History, registry: Registry, call: Call) -> tuple[Entry, Call]:
+    """Keep that the newest command should have been this call, for training. Nothing is run.
+
+    Raises:
+        UsageError: there is no command to correct.
+        UnknownSkill, InvalidCall: the call is none that could be made.
+        StoreError: the history cannot be read or written.
+    """
+    right = registry.get(call.name).canonical(call)
+    entry = history.last()
+    if entry is None:
+        raise UsageError("There is no command to correct", "say one first: otto say TEXT")
+    history.correct(entry.id, right)
+    return entry, right
+
+
+def announcements(database: Database) -> list[str]:
+    """What has come due, each once. Raises StoreError."""
+    now = datetime.now().astimezone()
+    return [scheduler.announcement(item, now) for item in scheduler.due(database, now)]
+
+
+def _open_speech(name: str | None, registry: Registry, settings: Settings) -> Any:
+    from otto.stt import open_engine
+
+    return open_engine(name or settings.stt.engine, registry, settings)
+
+
+def _keep_audio(folder: Path, utterance: Utterance) -> Path:
+    """Store the sound of a command as WAV, 16 kHz mono. Raises StoreError."""
+    file = folder / f"{datetime.now():%Y%m%d-%H%M%S-%f}.wav"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with wave.open(str(file), "wb") as sound:
+            sound.setnchannels(1)
+            sound.setsampwidth(2)
+            sound.setframerate(SAMPLE_RATE)
+            sound.writeframes(utterance.samples.astype("<i2").tobytes())
+    except OSError as error:
+        raise StoreError(f"The sound cannot be kept in {folder} ({error.strerror})", "make room, or turn it off: otto config set audio.keep false") from None
+    return file
