@@ -188,13 +188,15 @@ class _Source:
         self.text = text
         self.problems: list[Problem] = []
         self.values = self._parse()
-        self._lines = dict(_key_lines(text))
+        self._lines: dict[tuple[str, ...], int] = {}
+        for path, number in _key_lines(text):
+            self._lines.setdefault(path, number)
 
     @classmethod
     def read(cls, file: Path) -> _Source:
         try:
             return cls(file, file.read_text(encoding="utf-8-sig"))
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return cls(file, "")
         except UnicodeDecodeError:
             raise StoreError(f"{file} is not a text file in UTF-8", "save it as UTF-8, or move it away") from None
@@ -238,7 +240,7 @@ _LINE = re.compile(rf"^\s*(?:\[\s*(?P<table>{_DOTTED})\s*\]|(?P<key>{_DOTTED})\s
 
 
 def _key_lines(text: str) -> Iterator[tuple[tuple[str, ...], int]]:
-    """Where each key and table header stands, lines from 1. The last one wins where a key stands twice."""
+    """Where each key and table header stands, lines from 1."""
     table: tuple[str, ...] = ()
     for number, line in enumerate(text.splitlines(), start=1):
         match = _LINE.match(line)
@@ -324,7 +326,7 @@ def _at(values: Any, path: tuple[str, ...]) -> Any:
 def _problem(where: str, path: tuple[str, ...], item: Any, value: Any) -> Problem:
     name = ".".join(path)
     if item["type"] == "extra_forbidden":
-        return Problem(where, f"there is no setting {name}", _suggestion(name, _all_keys()))
+        return Problem(where, f"there is no setting {name}", _suggestion(name, _all_keys() if len(path) > 1 else list(Settings.model_fields) + _all_keys()))
     if item["type"] in ("model_type", "dict_type"):
         return Problem(where, f"{name} is a table", f"write [{name}] on a line of its own, its settings below it")
     if item["type"] == "value_error":
