@@ -61,10 +61,15 @@ def _list(context: Context) -> str:
 def _cancel(time: Time | None, context: Context) -> str:
     chosen = [item for item in context.scheduled() if time is None or item.label == time]
     if not chosen:
-        return "No alarm is set." if time is None else f"No alarm is set for {time}."
+        return "No alarm is set." if time is None else f"No alarm is set for {_said(time)}."
     cancelled = [item for item in chosen if context.unschedule(item.id)]
     context.for_undo({"cancelled": [[item.when.isoformat(), item.text, item.label] for item in cancelled]})
-    return f"Cancelled the alarm{'s' * (len(cancelled) > 1)} for {spoken.listing([item.label for item in cancelled])}."
+    return f"Cancelled the alarm{'s' * (len(cancelled) > 1)} for {spoken.listing([_said(item.label) for item in cancelled])}."
+
+
+def _said(label: str) -> str:
+    """A time of day as it is read aloud: "07:30" as "7:30 AM"."""
+    return spoken.time(datetime.strptime(label, "%H:%M"))
 
 
 def _now(context: Context) -> datetime:

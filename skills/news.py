@@ -58,8 +58,9 @@ def _has(headline: Headline, topic: str) -> bool:
 
 def _read(context: Context, feeds: Sequence[str]) -> list[Headline]:
     """The headlines of all feeds in turn. Raises NetworkError where not one of them can be read."""
+    client = context.http
     with ThreadPoolExecutor(max_workers=4) as pool:
-        results = list(pool.map(lambda url: _read_one(context, url), feeds))
+        results = list(pool.map(lambda url: _read_one(client, url), feeds))
     errors = [result for result in results if isinstance(result, NetworkError)]
     if errors and len(errors) == len(results):
         raise errors[0]
@@ -68,13 +69,15 @@ def _read(context: Context, feeds: Sequence[str]) -> list[Headline]:
     return [headlines[place] for place in range(longest) for headlines in lists if place < len(headlines)]
 
 
-def _read_one(context: Context, url: str) -> list[Headline] | NetworkError:
+def _read_one(client: Any, url: str) -> list[Headline] | NetworkError:
+    import io
+
     import feedparser
     import httpx
 
     host = re.sub(r"^\w+://|/.*$", "", url)
     try:
-        with context.http.stream("GET", url) as response:
+        with client.stream("GET", url) as response:
             response.raise_for_status()
             body = _body(response)
     except httpx.TimeoutException:
@@ -83,8 +86,6 @@ def _read_one(context: Context, url: str) -> list[Headline] | NetworkError:
         return NetworkError(f"The news from {host} failed with status {error.response.status_code}", "try again later")
     except (httpx.HTTPError, httpx.InvalidURL):
         return NetworkError(f"The news from {host} is out of reach", "check the network, and the addresses in skills.news.feeds")
-    import io
-
     feed = feedparser.parse(io.BytesIO(body))  # a stream: given text, it would open files and addresses of that name
     if not feed.version:
         return NetworkError(f"{host} did not answer with a news feed", "check the addresses in skills.news.feeds")

@@ -28,7 +28,7 @@ PROVINCES = {  # of Canada, in GeoNames's numbers
     "ontario": "08", "prince edward island": "09", "quebec": "10", "saskatchewan": "11",
 }  # fmt: skip
 OTHER_NAME = 0.25  # weight of a city's population where the name is only another name of it
-CLOSE_ENOUGH = 90.0  # likeness, of 100, from which on a misspelt large city is taken for it
+CLOSE_ENOUGH = 85.0  # likeness, of 100, from which on a misspelt large city is taken for it
 LARGE = 100_000  # inhabitants
 
 
@@ -144,7 +144,7 @@ def _similar_city(name: str) -> Place | None:
     from rapidfuzz import fuzz, process
 
     large = [city for city in json.loads(_data("cities15000.json")).values() if city["population"] >= LARGE]
-    names = {_plain(text): city for city in large for text in (city["name"], *city["alternatenames"]) if text.isascii()}
+    names = {_plain(text): city for city in large for text in (city["name"], *city["alternatenames"]) if text.isascii() and len(text) > 4}
     best = process.extractOne(name, list(names), scorer=fuzz.ratio, score_cutoff=CLOSE_ENOUGH)
     return Place(names[best[0]]["name"], names[best[0]]["timezone"]) if best else None
 

@@ -6,9 +6,10 @@ import re
 import shutil
 import subprocess
 import sys
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated, Literal, Protocol
+from typing import Annotated, Literal
 
 from otto import Context, Field, OttoError, skill
 
@@ -16,21 +17,33 @@ STEP = 10  # percent, of "louder" and "quieter"
 SECONDS = 5.0  # for one command of the mixer
 
 
-class Mixer(Protocol):
-    """A program or system service that sets the volume."""
-
-    def read(self) -> State | None:
-        """The volume now, None where the system does not tell it."""
-
-    def set(self, percent: int) -> None: ...
-
-    def mute(self, muted: bool) -> None: ...
-
-
 @dataclass(frozen=True)
 class State:
     percent: int
     muted: bool
+
+
+class Mixer(ABC):
+    """A program or system service that sets the volume."""
+
+    @abstractmethod
+    def read(self) -> State | None:
+        """The volume now, None where the system does not tell it. Raises OttoError where there is no sound output."""
+
+    @abstractmethod
+    def set(self, percent: int) -> None:
+        """Set the volume, 0 to 100."""
+
+    @abstractmethod
+    def mute(self, muted: bool) -> None:
+        """Switch the sound off or on."""
+
+    def change(self, by: int) -> str:
+        """Louder or quieter by percent; in words, what it is now."""
+        state = self.read()
+        target = min(100, max(0, (state.percent if state else 0) + by))
+        self.set(target)
+        return f"Volume {target} percent."
 
 
 @skill(undo="restore")
@@ -54,13 +67,13 @@ def volume(
     if action in ("mute", "unmute"):
         mixer.mute(action == "mute")
         return "Muted." if action == "mute" else "The sound is on."
+    if before is not None and before.muted and action != "down":
+        mixer.mute(False)
     if action == "set":
-        target = level or 0
-    else:
-        step = STEP if level is None else level
-        target = min(100, max(0, (before.percent if before else 50) + (step if action == "up" else -step)))
-    mixer.set(target)
-    return f"Volume {target} percent."
+        mixer.set(level or 0)
+        return f"Volume {level} percent."
+    step = STEP if level is None else level
+    return mixer.change(step if action == "up" else -step)
 
 
 def restore(context: Context) -> str:
@@ -102,7 +115,7 @@ def _run(*command: str) -> str:
     return done.stdout
 
 
-class _Wireplumber:
+class _Wireplumber(Mixer):
     """wpctl, of PipeWire."""
 
     def read(self) -> State:
@@ -116,7 +129,7 @@ class _Wireplumber:
         _run("wpctl", "set-mute", "@DEFAULT_AUDIO_SINK@", str(int(muted)))
 
 
-class _PulseAudio:
+class _PulseAudio(Mixer):
     """pactl, of PulseAudio."""
 
     def read(self) -> State:
@@ -131,7 +144,7 @@ class _PulseAudio:
         _run("pactl", "set-sink-mute", "@DEFAULT_SINK@", str(int(muted)))
 
 
-class _Alsa:
+class _Alsa(Mixer):
     """amixer, of ALSA."""
 
     def read(self) -> State:
@@ -145,7 +158,7 @@ class _Alsa:
         _run("amixer", "-q", "sset", "Master", "mute" if muted else "unmute")
 
 
-class _Mac:
+class _Mac(Mixer):
     """AppleScript, of which only whole numbers and fixed words are made."""
 
     def read(self) -> State:
@@ -159,7 +172,7 @@ class _Mac:
         _run("osascript", "-e", f"set volume output muted {'true' if muted else 'false'}")
 
 
-class _Windows:
+class _Windows(Mixer):
     """The volume keys, of which each press is two percent; Windows tells nothing back without further packages."""
 
     MUTE, DOWN, UP = 0xAD, 0xAE, 0xAF  # virtual key codes
@@ -170,6 +183,10 @@ class _Windows:
     def set(self, percent: int) -> None:
         self._press(self.DOWN, 50)
         self._press(self.UP, percent // 2)
+
+    def change(self, by: int) -> str:
+        self._press(self.UP if by > 0 else self.DOWN, abs(by) // 2)
+        return "Louder." if by > 0 else "Quieter."
 
     def mute(self, muted: bool) -> None:
         self._press(self.UP, 1)  # which switches the sound on, so that the mute key has one meaning
