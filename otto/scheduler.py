@@ -29,7 +29,7 @@ def schedule(database: Transacts, skill: str, when: datetime, text: str, label: 
 def pending(database: Transacts, skill: str | None = None) -> list[Scheduled]:
     """What is still to come, soonest first: of one skill, or of all."""
     query = f"SELECT {_COLUMNS} FROM schedule WHERE state = 'pending' AND skill = coalesce(?, skill) ORDER BY when_utc, id"
-    return _scheduled(database.transact(lambda connection: connection.execute(query, (skill,)).fetchall()))
+    return database.transact(lambda connection: _scheduled(connection.execute(query, (skill,)).fetchall()))
 
 
 def unschedule(database: Transacts, skill: str, id: int) -> bool:
@@ -41,13 +41,13 @@ def unschedule(database: Transacts, skill: str, id: int) -> bool:
 def due(database: Transacts, now: datetime) -> list[Scheduled]:
     """What is to be announced by `now`, soonest first. Each is handed out once, to one process."""
 
-    def take(connection: Any) -> list[Any]:
+    def take(connection: Any) -> list[Scheduled]:
         query = f"SELECT {_COLUMNS} FROM schedule WHERE state = 'pending' AND when_utc <= ? ORDER BY when_utc, id"
         rows = connection.execute(query, (to_utc(now),)).fetchall()
         connection.executemany("UPDATE schedule SET state = 'announced' WHERE id = ?", [row[:1] for row in rows])
-        return list(rows)
+        return _scheduled(rows)
 
-    return _scheduled(database.transact(take))
+    return database.transact(take)
 
 
 def announcement(item: Scheduled, now: datetime) -> str:

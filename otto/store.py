@@ -15,7 +15,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
-from otto.errors import StoreError
+from otto.errors import CallSyntaxError, StoreError
 
 DATABASE_NAME = "otto.db"
 BUSY_SECONDS = 5.0  # to wait for another process that is writing
@@ -61,12 +61,13 @@ class Database:
             StoreError: the file cannot be opened or written.
         """
         with self._lock:
-            try:
-                return self._attempt(work)
-            except sqlite3.DatabaseError as error:
-                if not _is_damage(error):
-                    raise self._sentence(error) from None
-            self._set_aside()
+            for certain in (False, True):
+                try:
+                    return self._attempt(work)
+                except sqlite3.Error as error:
+                    if not _is_damage(error):
+                        raise self._sentence(error) from None
+                self._set_aside(certain)
             try:
                 return self._attempt(work)
             except sqlite3.Error as error:
@@ -86,9 +87,11 @@ class Database:
             answer = work(connection)
             connection.execute("COMMIT")
             return answer
-        except BaseException:
+        except BaseException as error:
             with contextlib.suppress(sqlite3.Error):  # SQLite has rolled back by itself where the disk is full
                 connection.execute("ROLLBACK")
+            if isinstance(error, ValueError | CallSyntaxError):
+                raise sqlite3.DatabaseError(f"malformed value ({error})") from None
             raise
 
     def _open(self) -> sqlite3.Connection:
@@ -108,12 +111,12 @@ class Database:
         self._connection, self._identity = connection, _identity(self.path)
         return connection
 
-    def _set_aside(self) -> None:
-        """Give the damaged file another name. Another process may be doing the same: the second finds a sound file."""
+    def _set_aside(self, certain: bool) -> None:
+        """Give the damaged file another name. Where that is not `certain`, another process may have done so: it is looked at first."""
         self.close()
         try:
             with _file_lock(self.path.with_name(f"{self.path.name}.lock")):
-                if _is_sound(self.path):
+                if not certain and _is_sound(self.path):
                     return
                 stamp = datetime.now().strftime("%Y%m%d-%H%M%S-%f")
                 aside = self.path.with_name(f"{self.path.name}.damaged-{stamp}")
@@ -146,10 +149,11 @@ class SkillStore(MutableMapping[str, Any]):
         self._skill = skill
 
     def __getitem__(self, key: str) -> Any:
-        row = self._run("SELECT value FROM store WHERE skill = ? AND key = ?", key)
-        if not row:
+        query = "SELECT value FROM store WHERE skill = ? AND key = ?"
+        found = self._database.transact(lambda connection: [json.loads(row[0]) for row in connection.execute(query, (self._skill, key))])
+        if not found:
             raise KeyError(key)
-        return json.loads(row[0][0])
+        return found[0]
 
     def __setitem__(self, key: str, value: Any) -> None:
         self._run("INSERT INTO store VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET value = excluded.value", key, to_json(value))
@@ -192,7 +196,7 @@ def _prepare(connection: sqlite3.Connection) -> None:
 
 def _is_damage(error: sqlite3.Error) -> bool:
     """By SQLite's own words: Python 3.10 has no error codes."""
-    return any(words in str(error) for words in ("malformed", "not a database", "file is encrypted", "no such table", "no such column"))
+    return any(words in str(error) for words in ("malformed", "not a database", "no such table", "no such column", "Could not decode"))
 
 
 def _is_sound(path: Path) -> bool:
