@@ -10,7 +10,7 @@ import json
 import os
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator, MutableMapping
+from collections.abc import Callable, ItemsView, Iterator, MutableMapping
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -165,6 +165,11 @@ class SkillStore(MutableMapping[str, Any]):
 
     def __iter__(self) -> Iterator[str]:
         return iter([row[0] for row in self._run("SELECT key FROM store WHERE skill = ? ORDER BY key")])
+
+    def items(self) -> ItemsView[str, Any]:
+        """All at one moment, whatever other processes write meanwhile."""
+        query = "SELECT key, value FROM store WHERE skill = ? ORDER BY key"
+        return self._database.transact(lambda connection: {key: json.loads(value) for key, value in connection.execute(query, (self._skill,))}).items()
 
     def __len__(self) -> int:
         return int(self._run("SELECT count(*) FROM store WHERE skill = ?")[0][0])

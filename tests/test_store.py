@@ -14,7 +14,7 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from otto import scheduler
@@ -68,6 +68,7 @@ def test_a_skill_keeps_values_of_its_own(path: Path) -> None:
         notes["x"] = float("nan")
 
 
+@settings(deadline=None)  # each of them writes to the disk
 @given(st.text(st.characters(codec="utf-8")), json_values)
 def test_any_json_value_comes_back_as_it_was(tmp_path_factory: pytest.TempPathFactory, key: str, value: object) -> None:
     store = SkillStore(Database(tmp_path_factory.getbasetemp() / "values.db"), "s")
@@ -149,6 +150,7 @@ def test_a_value_that_makes_no_sense_is_damage(path: Path) -> None:
     assert len(said) == 1
 
 
+@settings(max_examples=30, deadline=None)  # each of them writes to the disk
 @given(st.data())
 def test_whatever_bytes_are_damaged_the_next_write_is_kept(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
     sound = tmp_path_factory.getbasetemp() / "sound" / "otto.db"
