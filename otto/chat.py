@@ -69,17 +69,18 @@ class _Server:
                         return
                     piece = chunk.choices[0].delta.content if chunk.choices and chunk.choices[0].delta else None
                     if piece:
+                        yield _text(piece)
                         said = True
-                        yield piece
         except openai.APIStatusError as error:
             raise self._refusal(error.status_code) from None
         except openai.APITimeoutError:
             raise NetworkError(f"{self._host} took too long", "try again, or choose a smaller model") from None
-        except openai.APIConnectionError:
-            raise NetworkError(f"{self._host} is out of reach", "check the network and `otto config show` openai.base_url") from None
-        except Exception as error:  # noqa: BLE001  a stream can break in the HTTP client, in its JSON, or in a chunk's shape
-            what = "stopped in the middle of its answer" if said else "gave an answer that cannot be read"
-            raise NetworkError(f"{self._host} {what} ({type(error).__name__})", "try again") from None
+        except Exception as error:
+            if said:
+                raise NetworkError(f"{self._host} stopped in the middle of its answer", "try again") from error
+            if isinstance(error, openai.APIConnectionError):
+                raise NetworkError(f"{self._host} is out of reach", "check the network and `otto config show` openai.base_url") from None
+            raise NetworkError(f"{self._host} gave an answer that cannot be read", "try again, or check openai.base_url") from error
         if not said:
             raise NetworkError(f"{self._host} gave an empty answer", "try again, or choose another model")
 
@@ -92,3 +93,10 @@ class _Server:
         if status == 429:
             return NetworkError(f"{self._host} allows no more requests for now", "wait a little, or check the account's limits")
         return NetworkError(f"{self._host} failed with status {status}", "try again later")
+
+
+def _text(piece: object) -> str:
+    """The SDK does not check what a server sends."""
+    if not isinstance(piece, str):
+        raise TypeError("a piece of an answer is text")
+    return piece

@@ -87,7 +87,7 @@ def _read_one(client: Any, url: str) -> list[Headline] | NetworkError:
     except (httpx.HTTPError, httpx.InvalidURL):
         return NetworkError(f"The news from {host} is out of reach", "check the network, and the addresses in skills.news.feeds")
     feed = feedparser.parse(io.BytesIO(body))  # a stream: given text, it would open files and addresses of that name
-    if not feed.version:
+    if not feed.get("version"):
         return NetworkError(f"{host} did not answer with a news feed", "check the addresses in skills.news.feeds")
     return [headline for headline in map(_headline, feed.entries) if headline.title]
 
