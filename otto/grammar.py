@@ -4,8 +4,8 @@
 schemas for OpenAI-compatible servers. `span_grammar` is the embedded router's: each text or spoken value is a run of the
 utterance's own words, so that no argument can be made up.
 
-Left out of every grammar, since nobody says it: the empty text, the empty list, characters that cannot be printed, and numbers
-of more than 15 digits.
+Left out of every grammar, since nobody says it: the empty text, the empty list, line breaks and other characters that
+cannot be printed, and numbers of more than 15 digits.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ MAX_SPAN = 40  # pieces of an utterance in a value that is not free text
 
 Value = Callable[[Parameter], "str | None"]  # a grammar's expression for one item, None where none can be said
 
-_MARK = r"[^\"\\\p{C}\p{Z}]|\\\\[\"\\]"  # one printable character that is no space, as it stands between quotes
-_TEXT = rf'/"(({_MARK})+( ({_MARK})+)*|({_MARK})(({_MARK})| |\\\\n)*\\\\n(({_MARK})| |\\\\n)*({_MARK}))"/'
+_MARK = r'([^"\\\p{C}\p{Z}]|\\["\\])'  # one printable character that is no space, as it stands between quotes
+_TEXT = rf'/"{_MARK}+( {_MARK}+)*"/'
 _GBNF_TEXT = r"""
 text ::= "\"" mark+ (" " mark+)* "\""
 mark ::= [^"\\\x00-\x20\x7F-\xA0\xAD\u0600-\u0605\u1680\u180E\u2000-\u200F\u2028-\u202F\u205F-\u206F\u3000\uE000-\uF8FF\uFEFF\uFFF0-\uFFFF] | "\\" ["\\]
@@ -179,7 +179,7 @@ def _lark(specs: Iterable[SkillSpec], value: Value, terminals: dict[str, str], *
     rules = {}
     for number, spec, given in _sayable(specs, value):
         if canonical:
-            given = [(parameter, _without_default(parameter, text, number, terminals)) for parameter, text in given]
+            given = [(parameter, _without_default(parameter, text, number, terminals)) for parameter, text in given if not _only_default(parameter)]
         rules[f"skill_{number}"] = _call(spec, given)
     lines = {"start": _start(list(rules), several), **({"call": " | ".join(rules)} if rules else {}), **rules, **terminals}
     return "".join(f"{name}: {body}\n" for name, body in lines.items())
@@ -237,6 +237,14 @@ def _without_default(parameter: Parameter, text: str, number: int, terminals: di
     name = f"VALUE_{number}_{len(terminals)}"
     terminals[name] = f"{text} & ~{_quoted(printed(default))}"
     return name
+
+
+def _only_default(parameter: Parameter) -> bool:
+    """True where a parameter has no value but its default, which is never printed."""
+    if parameter.required or parameter.is_list or parameter.nullable:
+        return False
+    default = parameter.canonical_default
+    return parameter.choices == (default,) or (parameter.minimum == parameter.maximum == default and default is not None)
 
 
 def _literals(parameter: Parameter) -> tuple[Any, ...]:

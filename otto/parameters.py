@@ -193,7 +193,7 @@ def parameter_from_hint(name: str, hint: Any, default: Any = MISSING, descriptio
         is_list=is_list,
         nullable=nullable,
         **kind,
-        **_limits(name, notes),
+        **_limits(name, inner, notes),
     )
     if default is not MISSING:
         try:
@@ -212,7 +212,7 @@ def _without_notes(hint: Any) -> tuple[Any, list[Any]]:
     return hint, []
 
 
-def _limits(name: str, notes: Sequence[Any]) -> dict[str, Any]:
+def _limits(name: str, hint: Any, notes: Sequence[Any]) -> dict[str, Any]:
     """The bounds that `Field(ge=…, le=…)` and its like set. Raises UnsupportedType for any other constraint."""
     found: dict[str, Any] = {}
     for note in notes:
@@ -223,6 +223,10 @@ def _limits(name: str, notes: Sequence[Any]) -> dict[str, Any]:
             found.update(bounds)
     if found.get("minimum", -math.inf) > found.get("maximum", math.inf):
         raise UnsupportedType(f"{name} has a minimum above its maximum", "swap them")
+    if found and hint not in (int, float, Number):
+        raise UnsupportedType(f"{name} has bounds and is no number", "use int, float or Number")
+    if hint is int and not all(bound.is_integer() for bound in found.values()):
+        raise UnsupportedType(f"{name} is an int with a bound that is none", "use whole numbers, or float")
     return found
 
 

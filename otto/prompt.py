@@ -147,7 +147,7 @@ def _canonical(spec: SkillSpec, call: Call) -> Call:
 def _compact(spec: SkillSpec) -> str:
     """`timer(duration:Duration) set a timer`."""
     description = _one_line(spec.description).rstrip(".")
-    if description[1:2].islower() or description[1:2] == " ":
+    if description.split(" ")[0].istitle():
         description = description[0].lower() + description[1:]
     return f"{spec.name}({','.join(map(_compact_parameter, spec.parameters))}) {description}".rstrip()
 
