@@ -204,6 +204,8 @@ def _read_call(statement: ast.stmt, positions: _Positions) -> Call:
     for item in node.keywords:
         if item.arg is None:
             raise CallSyntaxError("an argument needs its name", positions.of(item))
+        if item.arg in arguments:
+            raise CallSyntaxError(f"{item.arg} is given twice", positions.of(item))
         arguments[item.arg] = _read_literal(item.value, positions)
     try:
         return Call(node.func.id, arguments)
