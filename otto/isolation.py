@@ -95,18 +95,20 @@ class _Process:
         threading.Thread(target=self._log_output, daemon=True).start()
         self._write(registry)
         with contextlib.suppress(queue.Empty):
-            self._messages.get(timeout=START_SECONDS)  # "ready", or the end of a process that could not start
+            if self._messages.get(timeout=START_SECONDS) is None:  # it could not start: the job's wait is to see it too
+                self._messages.put(None)
 
     @property
     def alive(self) -> bool:
         return self._process.poll() is None
 
     def kill(self) -> None:
+        """End the process. Its readers close their pipes themselves: a program that the skill started may hold them open."""
         self._process.kill()
         self._process.wait()
-        for stream in (self._process.stdin, self._process.stdout, self._process.stderr):
+        if self._process.stdin:
             with contextlib.suppress(OSError):
-                stream.close() if stream else None
+                self._process.stdin.close()
 
     def outcome(self, job: Mapping[str, Any], context: SkillContext) -> Outcome | None:
         """Have the job done and serve what it asks for until it ends, dies, or its deadline does."""
@@ -151,15 +153,15 @@ class _Process:
 
     def _read_messages(self) -> None:
         assert self._process.stdout
-        with contextlib.suppress(OSError, ValueError):  # closed, or cut off in the middle of a line
-            for line in self._process.stdout:
+        with contextlib.suppress(ValueError), self._process.stdout as lines:  # a line can be cut off in the middle
+            for line in lines:
                 self._messages.put(json.loads(line))
         self._messages.put(None)
 
     def _log_output(self) -> None:
         assert self._process.stderr
-        with contextlib.suppress(OSError, ValueError):
-            for line in self._process.stderr:
+        with self._process.stderr as lines:
+            for line in lines:
                 LOGGER.info("a skill printed: %s", line.rstrip())
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import queue
+import sys
 import threading
 from collections.abc import Iterator, Mapping, MutableMapping
 from datetime import datetime
@@ -67,6 +68,7 @@ class _Link:
         null = os.open(os.devnull, os.O_RDONLY)
         os.dup2(null, 0)
         os.close(null)
+        sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # what was printed before a kill is in the log
         self._jobs: queue.SimpleQueue[Mapping[str, Any]] = queue.SimpleQueue()
         self._answers: queue.SimpleQueue[Mapping[str, Any]] = queue.SimpleQueue()
         self._asking = threading.Lock()
