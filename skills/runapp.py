@@ -119,7 +119,7 @@ def _likeness(said: str, program: Program) -> float:
 
     called = max(map(alike, program.names), default=0.0)
     kind = GENERIC * max(map(alike, program.kinds), default=0.0)
-    keyword = KEYWORD * max((100.0 for word in program.keywords if word.casefold() == said), default=0.0)
+    keyword = KEYWORD * max((100.0 for word in program.keywords if word.casefold() in (said, said.replace(" ", ""))), default=0.0)
     return max(called, kind, keyword)
 
 
