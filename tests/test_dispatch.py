@@ -95,7 +95,7 @@ def midway():
 def hang(how: Literal["sleep", "busy", "write", "stream"], context: Context) -> str:
     """Never end in time."""
     if how == "busy":
-        until = time.monotonic() + 1.0
+        until = time.monotonic() + 0.6
         while time.monotonic() < until:
             pass
     if how == "stream":
@@ -103,12 +103,12 @@ def hang(how: Literal["sleep", "busy", "write", "stream"], context: Context) -> 
     if how == "write":
         context.cancelled.wait(5)
         context.store["late"] = True
-    time.sleep(1.0)
+    time.sleep(0.6)
     context.say("I am late.")
     return "Too late."
 
 def dribble():
-    for _ in range(20):
+    for _ in range(8):
         yield "Word. "
         time.sleep(0.1)
 
@@ -245,11 +245,21 @@ class Room:
         return (self.home / "data" / "otto.log").read_text()
 
 
-@pytest.fixture(params=["thread", "process"])
-def room(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Room]:
-    room = Room(tmp_path, SKILLS, isolated=request.param == "process")
+@pytest.fixture(scope="module", params=["thread", "process"])
+def shared_room(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Room]:
+    """Starting a worker for each test would take long."""
+    room = Room(tmp_path_factory.mktemp("home"), SKILLS, isolated=request.param == "process")
     yield room
     room.dispatcher.close()
+
+
+@pytest.fixture
+def room(shared_room: Room) -> Room:
+    shared_room.person.__init__()  # type: ignore[misc]
+    shared_room.dispatcher.database.transact(lambda connection: connection.execute("DELETE FROM store"))
+    shared_room.dispatcher.database.transact(lambda connection: connection.execute("DELETE FROM schedule"))
+    (shared_room.home / "data" / "otto.log").write_text("")
+    return shared_room
 
 
 @pytest.fixture
@@ -355,7 +365,7 @@ def test_a_hanging_skill_is_stopped_and_its_late_answer_dropped(room: Room, how:
     assert result.speech == "The skill hang gave no answer within 0.3 seconds and was stopped; try again later."
     assert "hang gave no answer" in room.log
     said = list(room.person.said)
-    time.sleep(1.2)  # the skill goes on until about then
+    time.sleep(0.7)  # the skill goes on until about then
     assert room.person.said == said, "nothing is said late"
     assert room.dispatcher.database.transact(lambda connection: connection.execute("SELECT count(*) FROM store").fetchone()[0]) == 0
     assert room.run("greet()").ok
@@ -408,10 +418,13 @@ def test_what_is_no_json_is_refused_in_the_skill(room: Room) -> None:
 
 
 def test_a_full_store_is_its_own_sentence(room: Room) -> None:
-    (room.home / "data").rename(room.home / "moved")
-    (room.home / "data").write_text("in the way")
-    assert room.run("talk()").speech.startswith(f"Otto cannot store anything in {room.home / 'data'}")
+    data = room.home / "data"
+    data.rename(room.home / "moved")
+    data.write_text("in the way")
+    assert room.run("talk()").speech.startswith(f"Otto cannot store anything in {data}")
     assert room.run("greet()").ok
+    data.unlink()
+    (room.home / "moved").rename(data)
 
 
 def test_a_skill_that_is_only_data(tmp_path: Path) -> None:
