@@ -1,7 +1,7 @@
 """Parameter types that normalise what was said: "two and a half hours" becomes `2 hours 30 minutes`.
 
-Each type is declared once. Validation, the equality of calls, the decoding grammar, the prompt, the speech grammar and the
-router's search for spans are all made from the declaration.
+Each type is declared once. Validation, the equality of calls, the decoding grammar, the prompt, the speech grammar and
+the router's search for spans are all made from the declaration.
 """
 
 from __future__ import annotations

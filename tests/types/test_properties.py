@@ -9,16 +9,24 @@ import re
 
 import pydantic
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from jsgf import Grammar
 
 from otto.types import SPOKEN, Duration, Number, SpokenType
+from otto.types.base import MAX_LENGTH
 
 KINDS = list(SPOKEN.values())
 NAMES = ("Location", "AppName")  # some words that look like a name are none: "tomorrow", "it"
 
+SCRAPS = "a an and five half 3 . , : past to hours of % ( ) - tomorrow e'".split()
+HOSTILE = [None, True, [], "", " ", "?", "\0", "(" * 1999, "a " * 999, "half of " * 249, "-" * 1999, "9" * 1999]
+
 each_kind = pytest.mark.parametrize("kind", KINDS, ids=list(SPOKEN))
+
+
+def _is_short(text: str) -> bool:
+    return len(text) <= MAX_LENGTH
 
 
 def canonical(value: SpokenType) -> str:
@@ -26,10 +34,10 @@ def canonical(value: SpokenType) -> str:
 
 
 @each_kind
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))  # drawing Expression's is slow
 @given(data=st.data())
 def test_what_matches_the_pattern_parses_to_a_fixed_point(kind: type[SpokenType], data: st.DataObject) -> None:
-    text = data.draw(st.from_regex(re.compile(kind.pattern, re.ASCII), fullmatch=True))
+    text = data.draw(st.from_regex(re.compile(kind.pattern, re.ASCII), fullmatch=True).filter(_is_short))
     try:
         value = kind.parse(text)
     except ValueError:
@@ -40,8 +48,8 @@ def test_what_matches_the_pattern_parses_to_a_fixed_point(kind: type[SpokenType]
 
 
 @each_kind
-@settings(max_examples=300, deadline=None)
-@given(text=st.text() | st.lists(st.sampled_from("a an and five half 3 . , : past to hours of % ( ) - tomorrow e'".split())).map(" ".join))
+@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+@given(text=st.text() | st.lists(st.sampled_from(SCRAPS)).map(" ".join))
 def test_any_text_is_a_value_or_one_sentence(kind: type[SpokenType], text: str) -> None:
     try:
         value = kind.parse(text)
@@ -75,7 +83,7 @@ def test_every_sentence_of_the_speech_grammar_parses(kind: type[SpokenType]) -> 
 
 
 @each_kind
-@pytest.mark.parametrize("said", [None, True, [], "", " ", "?", "\0", "(" * 1999, "a " * 999, "half of " * 249, "-" * 1999, "9" * 1999])
+@pytest.mark.parametrize("said", HOSTILE)
 def test_what_is_nobodys_value_is_refused(kind: type[SpokenType], said: object) -> None:
     with pytest.raises(ValueError):
         kind.parse(said)
