@@ -17,6 +17,7 @@ from otto import Context, Location, OttoError, skill, spoken
 ZONES = {  # spoken names of zones that are no places
     "utc": "UTC", "gmt": "UTC", "greenwich mean time": "UTC", "eastern": "America/New_York", "central": "America/Chicago",
     "mountain": "America/Denver", "pacific": "America/Los_Angeles", "central european": "Europe/Berlin",
+    "central europe": "Europe/Berlin", "east coast": "America/New_York", "west coast": "America/Los_Angeles",
 }  # fmt: skip
 COUNTRIES = {  # as people say them → ISO code
     "usa": "US", "us": "US", "america": "US", "united states of america": "US", "states": "US", "uk": "GB", "great britain": "GB", "britain": "GB",
@@ -28,6 +29,7 @@ PROVINCES = {  # of Canada, in GeoNames's numbers
     "ontario": "08", "prince edward island": "09", "quebec": "10", "saskatchewan": "11",
 }  # fmt: skip
 OTHER_NAME = 0.25  # weight of a city's population where the name is only another name of it
+_ZONE_WORDS = r"( standard| daylight)?( time)?( zone)?$"
 CLOSE_ENOUGH = 85.0  # likeness, of 100, from which on a misspelt large city is taken for it
 LARGE = 100_000  # inhabitants
 
@@ -64,9 +66,9 @@ def find_place(said: str) -> Place:
         OttoError: there is no such place on the list.
     """
     name = _plain(said)
-    zone = ZONES.get(re.sub(r"( standard| daylight)?( time)?( zone)?$", "", name))
+    zone = ZONES.get(re.sub(_ZONE_WORDS, "", name))
     if zone:
-        return Place(zone if zone == "UTC" else f"{name.split()[0].title()} time", zone)
+        return Place(zone if zone == "UTC" else f"{re.sub(_ZONE_WORDS, '', name).title()} time", zone)
     try:
         place = _country(name) or _city(said) or _city_in_region(name) or _state(name) or _similar_city(name)
     finally:

@@ -53,6 +53,7 @@ from otto.registry import Registry
         ("utc", "UTC", "UTC"),
         ("pacific", "Pacific time", "America/Los_Angeles"),
         ("eastern standard", "Eastern time", "America/New_York"),
+        ("the west coast", "West Coast time", "America/Los_Angeles"),
     ],
 )
 def test_places_have_their_time_zone(registry: Registry, said: str, name: str | None, zone: str) -> None:
