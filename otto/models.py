@@ -66,7 +66,7 @@ def model_path(settings: Settings, name: str) -> Path:
         ModelError: it is not on this machine, or files of it are missing.
         UsageError: there is no model of that name.
     """
-    if name not in WHISPER and Path(name).expanduser().is_dir():
+    if name and name not in WHISPER and Path(name).expanduser().is_dir():
         return Path(name).expanduser()
     model = _model(settings, name)
     if not model.path.is_dir():
@@ -146,7 +146,7 @@ def _download(model: Model, folder: Path, endpoint: str | None) -> None:
     try:
         import httpx
         from huggingface_hub import constants, snapshot_download
-        from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, LocalEntryNotFoundError, RepositoryNotFoundError
+        from huggingface_hub import errors as hub_errors
     except ImportError:
         raise OttoError("huggingface_hub is not installed", "install it with: pip install huggingface_hub") from None
     repository = WHISPER[model.name][0] if model.name in WHISPER else model.name
@@ -162,11 +162,17 @@ def _download(model: Model, folder: Path, endpoint: str | None) -> None:
             endpoint=hub,
             etag_timeout=NETWORK_SECONDS,
         )
-    except GatedRepoError:
+    except hub_errors.GatedRepoError:
         raise NetworkError(f"{repository} is given out only to people who accepted its licence", f"accept it at {hub}/{repository} and download it by hand") from None
-    except RepositoryNotFoundError:
+    except hub_errors.RepositoryNotFoundError:
         raise NetworkError(f"{hub} has no model {repository}", "check the name") from None
-    except HfHubHTTPError as error:
+    except hub_errors.HfHubHTTPError as error:
         raise NetworkError(f"{hub} refused to give {repository} (HTTP {error.response.status_code})", "try again later") from None
-    except (httpx.HTTPError, LocalEntryNotFoundError, ConnectionError):
+    except (httpx.HTTPError, hub_errors.LocalEntryNotFoundError, ConnectionError):
+        raise unreachable from None
+    except (ValueError, TypeError, LookupError):  # a page to sign in to the network, say
+        raise NetworkError(f"{hub} answers, but not as a model hub", "check the network") from None
+    except OSError as error:
+        if error.errno is not None:  # the disk's
+            raise
         raise unreachable from None
