@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
+from string import Formatter
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, overload
 
 from otto.call import Call
@@ -222,6 +223,9 @@ def declare(
         problems.append(Problem(where, f"{name} is both read_only and destructive", "keep the one that is true"))
     if not (isinstance(deadline, int | float) and deadline > 0):
         problems.append(Problem(where, f"deadline={deadline!r} is not a time", "give seconds above 0"))
+    places = {place.partition(".")[0] for _, place, _, _ in Formatter().parse(confirm or "") if place is not None}
+    for place in sorted(places - {parameter.name for parameter in parameters}):
+        problems.append(Problem(where, f"confirm asks about {{{place}}}, which is no parameter", "name parameters in the braces"))
     try:
         Call(name)
     except CallSyntaxError:
