@@ -33,8 +33,15 @@ class ExampleFile:
 
 
 def read_example_file(path: Path) -> ExampleFile:
-    """Raises ExampleError naming every fault with its line; StoreError is left to the caller's `open`."""
-    return parse_example_file(path.read_text(encoding="utf-8"), path.name)
+    """Raises ExampleError naming every fault with its line; OSError is left to the caller."""
+    data = path.read_bytes()
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        problem = Problem(f"{path.name}:{line}", "this is not UTF-8", "save the file as UTF-8")
+        raise ExampleError(f"{path.name} cannot be read", [problem]) from None
+    return parse_example_file(text, path.name)
 
 
 def parse_example_file(text: str, name: str) -> ExampleFile:

@@ -15,8 +15,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from otto.call import set_resolver
-from otto.errors import ExampleError, Problem, SkillDeclarationError, StoreError, UnknownSkill
+from otto.call import Call, set_resolver
+from otto.errors import CallSyntaxError, ExampleError, Problem, SkillDeclarationError, StoreError, UnknownSkill
 from otto.examples import read_example_file
 from otto.parameters import Parameter
 from otto.paths import room
@@ -61,7 +61,7 @@ class Registry:
         try:
             rows = json.loads(path.read_text(encoding="utf-8"))["skills"]
             specs = [_spec_from_signature(row, path) for row in rows]
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, CallSyntaxError) as error:
             reason = getattr(error, "strerror", None) or f"{type(error).__name__}: {error}"
             raise StoreError(f"{path} is not a file of skill signatures ({reason})", 'it needs {"skills": [{"name": …}]}') from None
         registry = cls()
@@ -148,7 +148,9 @@ class Registry:
                     self._add(_with_examples(spec, spec.file) if spec.file else spec)
             except (SkillDeclarationError, ExampleError) as error:
                 self.problems.extend(error.problems)
-            except Exception as error:  # noqa: BLE001  a package's code is foreign code
+            except BaseException as error:  # noqa: BLE001  a package's code is foreign code
+                if isinstance(error, KeyboardInterrupt):
+                    raise
                 self.problems.append(Problem(f"entry point {point.name}", f"{type(error).__name__}: {error}", "mend or remove the package"))
 
     def _add(self, spec: SkillSpec) -> None:
@@ -247,19 +249,19 @@ def _line_of(error: BaseException, file: Path) -> int:
 
 def _spec_from_signature(row: Mapping[str, Any], path: Path) -> SkillSpec:
     examples = tuple(Example(item["text"], _call(item["call"]), path.name) for item in row.get("examples", ()))
+    parameters = tuple(_parameter_from_signature(item) for item in row.get("parameters", ()))
+    Call(row["name"], {parameter.name: None for parameter in parameters})  # refuses what cannot be named so in a call
     return SkillSpec(
         name=row["name"],
         description=row.get("description", ""),
-        parameters=tuple(_parameter_from_signature(item) for item in row.get("parameters", ())),
+        parameters=parameters,
         examples=examples,
         where=path.name,
         file=path,
     )
 
 
-def _call(row: Any) -> Any:
-    from otto.call import Call
-
+def _call(row: Any) -> Call:
     return Call.parse(row) if isinstance(row, str) else Call(row["name"], row.get("arguments", {}))
 
 
