@@ -1,4 +1,4 @@
-"""The assistant joins the stages: what was said or typed becomes a turn, one after another, and each is kept in the history."""
+"""The assistant joins the stages: what was said or typed becomes a turn, and each turn is kept in the history."""
 
 from __future__ import annotations
 
@@ -94,7 +94,15 @@ class Assistant:
         database = Database(settings.paths.data / DATABASE_NAME, warn)
         dispatcher = Dispatcher(registry, host or SilentHost(), database, settings)
         engine = _open_speech(stt, registry, settings) if speech else None
-        return cls(settings, registry, open_router(router or settings.router.engine, registry, settings), dispatcher, History(database), engine, warn)
+        return cls(
+            settings,
+            registry,
+            open_router(router or settings.router.engine, registry, settings),
+            dispatcher,
+            History(database),
+            engine,
+            warn,
+        )
 
     def say(self, text: str, dry_run: bool = False) -> Turn:
         """A typed command. With `dry_run` it stops before the skill, and nothing is kept.
@@ -104,7 +112,9 @@ class Assistant:
             OttoError: the router cannot work.
         """
         if len(text) > MAX_TEXT:
-            raise UsageError(f"A command has at most {MAX_TEXT:,} characters and this has {len(text):,}", "say it in fewer words")
+            raise UsageError(
+                f"A command has at most {MAX_TEXT:,} characters and this has {len(text):,}", "say it in fewer words"
+            )
         text = text.encode("utf-8", "replace").decode("utf-8").strip()
         heard = Transcript(text, TYPED, 0.0) if text else NotRecognized("nothing was said", TYPED, 0.0)
         return self._turn(heard, {}, dry_run)
@@ -127,7 +137,13 @@ class Assistant:
     def close(self) -> None:
         self.dispatcher.close()
 
-    def _turn(self, heard: Transcript | NotRecognized, timings: dict[str, float], dry_run: bool, utterance: Utterance | None = None) -> Turn:
+    def _turn(
+        self,
+        heard: Transcript | NotRecognized,
+        timings: dict[str, float],
+        dry_run: bool,
+        utterance: Utterance | None = None,
+    ) -> Turn:
         if isinstance(heard, NotRecognized):
             turn = Turn(heard, None, timings=timings)
         else:
@@ -155,7 +171,11 @@ class Assistant:
     def _kept(self, turn: Turn, utterance: Utterance | None) -> Turn:
         """The turn with its row in the history. The skill has run: what cannot be kept is a warning, not a failure."""
         try:
-            audio = _keep_audio(self.settings.paths.data / AUDIO_FOLDER, utterance) if utterance and self.settings.audio.keep else None
+            audio = (
+                _keep_audio(self.settings.paths.data / AUDIO_FOLDER, utterance)
+                if utterance and self.settings.audio.keep
+                else None
+            )
             return replace(turn, id=self.history.add(turn, audio=str(audio) if audio else None))
         except StoreError as error:
             self._warn(str(error))
@@ -217,5 +237,8 @@ def _keep_audio(folder: Path, utterance: Utterance) -> Path:
             sound.setframerate(SAMPLE_RATE)
             sound.writeframes(utterance.samples.astype("<i2").tobytes())
     except OSError as error:
-        raise StoreError(f"The sound cannot be kept in {folder} ({error.strerror})", "make room, or turn it off: otto config set audio.keep false") from None
+        raise StoreError(
+            f"The sound cannot be kept in {folder} ({error.strerror})",
+            "make room, or turn it off: otto config set audio.keep false",
+        ) from None
     return file

@@ -1,6 +1,7 @@
 """One TOML file and the environment become typed settings; nothing else in Otto reads either.
 
-`OTTO_CONFIG` names another file, `OTTO_HOME` puts everything under one folder, `OTTO_<TABLE>_<KEY>` overrides a setting.
+`OTTO_CONFIG` names another file, `OTTO_HOME` puts everything under one folder, `OTTO_<TABLE>_<KEY>` overrides one
+setting.
 """
 
 from __future__ import annotations
@@ -8,18 +9,18 @@ from __future__ import annotations
 import difflib
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from otto.errors import ConfigError, Problem, StoreError, UsageError
+from otto.errors import ConfigError, Problem, UsageError
+from otto.tomlfile import TomlSource, replace_file
 
 CONFIG_NAME = "config.toml"
 OPENAI_SKILLS = ("openai", "story")  # skills that are handed the table [openai]
-MAX_SYNTAX_ERRORS = 20
 
 
 def _folder(path: Path) -> Path:
@@ -28,7 +29,9 @@ def _folder(path: Path) -> Path:
 
 def _variable(name: str) -> str:
     if name and not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
-        raise ValueError("is not the name of an environment variable; name the variable that holds the key, never the key itself")
+        raise ValueError(
+            "is not the name of an environment variable; name the variable that holds the key, never the key itself"
+        )
     return name
 
 
@@ -112,7 +115,7 @@ class Settings(_Table):
     skills: dict[str, dict[str, Any]] = Field(default_factory=dict)
 
     def for_skill(self, name: str) -> dict[str, Any]:
-        """What a skill sees as `context.settings`: [user], then [openai] for the skills that talk to it, then [skills.NAME]."""
+        """A skill's `context.settings`: [user], then [openai] for the skills that talk to it, then [skills.NAME]."""
         shared = self.user.model_dump()
         if name in OPENAI_SKILLS:
             shared |= self.openai.model_dump()
@@ -137,7 +140,7 @@ def load_settings(file: Path | None = None, environ: Mapping[str, str] = os.envi
         ConfigError: the file or the environment has faults; every one is named with its line or variable.
         StoreError: the file cannot be read.
     """
-    source = _Source.read(file or config_file(environ))
+    source = TomlSource.read(file or config_file(environ))
     values = source.values
     variables = _variables(environ, source.problems)
     for (table, key), (_, value) in variables.items():
@@ -161,7 +164,7 @@ def set_value(file: Path, key: str, value: str) -> Any:
     """
     import tomlkit
 
-    source = _Source.read(file)
+    source = TomlSource.read(file)
     if source.problems:
         raise ConfigError(f"{file} cannot be changed before it is mended", source.problems)
     path = key.split(".")
@@ -176,90 +179,8 @@ def set_value(file: Path, key: str, value: str) -> Any:
             table[name] = tomlkit.table()
         table = table[name]
     table[path[-1]] = written
-    _write(file, tomlkit.dumps(document))
+    replace_file(file, tomlkit.dumps(document))
     return written
-
-
-class _Source:
-    """A settings file: its text, what it says, and what is wrong with it so far."""
-
-    def __init__(self, file: Path, text: str) -> None:
-        self.file = file
-        self.text = text
-        self.problems: list[Problem] = []
-        self.values = self._parse()
-        self._lines: dict[tuple[str, ...], int] = {}
-        for path, number in _key_lines(text):
-            self._lines.setdefault(path, number)
-
-    @classmethod
-    def read(cls, file: Path) -> _Source:
-        try:
-            return cls(file, file.read_text(encoding="utf-8-sig"))
-        except (FileNotFoundError, NotADirectoryError):
-            return cls(file, "")
-        except UnicodeDecodeError:
-            raise StoreError(f"{file} is not a text file in UTF-8", "save it as UTF-8, or move it away") from None
-        except OSError as error:
-            raise StoreError(f"{file} cannot be read ({error.strerror})", "mend it, or name another file in OTTO_CONFIG") from None
-
-    def where(self, *path: str) -> str:
-        """The line of a setting, or of the nearest table around it."""
-        for end in range(len(path), 0, -1):
-            if path[:end] in self._lines:
-                return f"{self.file.name}:{self._lines[path[:end]]}"
-        return self.file.name
-
-    def _parse(self) -> dict[str, Any]:
-        """Read the TOML. A line that is not TOML becomes a problem and is blanked, so that the next one is found too."""
-        import tomlkit
-        from tomlkit.exceptions import ParseError, TOMLKitError
-
-        lines = self.text.splitlines()
-        while len(self.problems) < MAX_SYNTAX_ERRORS:
-            try:
-                values = tomlkit.parse("\n".join(lines) + "\n").unwrap()
-                return {name: value for name, value in values.items() if not name.startswith(_BROKEN)}
-            except ParseError as error:
-                number = min(error.line, len(lines))
-                what = str(error).partition(" at line ")[0]
-            except TOMLKitError as error:  # a key that stands twice comes without its line
-                number, what = _repeated_line("\n".join(lines)), str(error).rstrip(".")
-            self.problems.append(Problem(f"{self.file.name}:{number}", f"this is not TOML ({what})", "mend or delete the line"))
-            if not 0 < number <= len(lines) or not lines[number - 1].strip():
-                break  # an error that no line can be blamed for
-            broken_header = lines[number - 1].lstrip().startswith("[")
-            lines[number - 1] = f"[{_BROKEN}{number}]" if broken_header else ""
-        return {}
-
-
-_BROKEN = "otto-broken-table-"  # stands in for a broken header, so that its keys do not fall to the table before it
-_KEY = r"""(?:[A-Za-z0-9_-]+|"[^"\n]*"|'[^'\n]*')"""
-_DOTTED = rf"{_KEY}(?:\s*\.\s*{_KEY})*"
-_LINE = re.compile(rf"^\s*(?:\[\s*(?P<table>{_DOTTED})\s*\]|(?P<key>{_DOTTED})\s*=)")
-
-
-def _key_lines(text: str) -> Iterator[tuple[tuple[str, ...], int]]:
-    """Where each key and table header stands, lines from 1."""
-    table: tuple[str, ...] = ()
-    for number, line in enumerate(text.splitlines(), start=1):
-        match = _LINE.match(line)
-        if match:
-            path = tuple(part.strip("\"'") for part in re.findall(_KEY, match["table"] or match["key"]))
-            if match["table"]:
-                table = path
-                yield table, number
-            else:
-                yield table + path, number
-
-
-def _repeated_line(text: str) -> int:
-    seen = set()
-    for path, number in _key_lines(text):
-        if path in seen:
-            return number
-        seen.add(path)
-    return 0
 
 
 def _default_paths(environ: Mapping[str, str]) -> dict[str, Path]:
@@ -269,7 +190,12 @@ def _default_paths(environ: Mapping[str, str]) -> dict[str, Path]:
     from platformdirs import user_cache_path, user_data_path
 
     data = user_data_path("otto", appauthor=False)
-    return {"data": data, "cache": user_cache_path("otto", appauthor=False), "models": data / "models", "skills": data / "skills"}
+    return {
+        "data": data,
+        "cache": user_cache_path("otto", appauthor=False),
+        "models": data / "models",
+        "skills": data / "skills",
+    }
 
 
 Variables = Mapping[tuple[str, str], tuple[str, str]]  # (table, key) → (variable, value)
@@ -298,10 +224,15 @@ def _is_table(annotation: Any) -> bool:
     return isinstance(annotation, type) and issubclass(annotation, BaseModel)
 
 
-def _validated(values: dict[str, Any], environ: Mapping[str, str], source: _Source, variables: Variables) -> Settings | None:
+def _validated(
+    values: dict[str, Any], environ: Mapping[str, str], source: TomlSource, variables: Variables
+) -> Settings | None:
     paths = values.get("paths", {})
     if isinstance(paths, dict):
-        values["paths"] = {**_default_paths(environ), **{key: _beside(source.file, value) for key, value in paths.items()}}
+        values["paths"] = {
+            **_default_paths(environ),
+            **{key: _beside(source.file, value) for key, value in paths.items()},
+        }
     try:
         return Settings.model_validate(values)
     except ValidationError as error:
@@ -326,7 +257,11 @@ def _at(values: Any, path: tuple[str, ...]) -> Any:
 def _problem(where: str, path: tuple[str, ...], item: Any, value: Any) -> Problem:
     name = ".".join(path)
     if item["type"] == "extra_forbidden":
-        return Problem(where, f"there is no setting {name}", _suggestion(name, _all_keys() if len(path) > 1 else list(Settings.model_fields) + _all_keys()))
+        return Problem(
+            where,
+            f"there is no setting {name}",
+            _suggestion(name, _all_keys() if len(path) > 1 else list(Settings.model_fields) + _all_keys()),
+        )
     if item["type"] in ("model_type", "dict_type"):
         return Problem(where, f"{name} is a table", f"write [{name}] on a line of its own, its settings below it")
     if item["type"] == "value_error":
@@ -336,7 +271,12 @@ def _problem(where: str, path: tuple[str, ...], item: Any, value: Any) -> Proble
     return Problem(where, f"{name} = {value!r} does not fit", f"it should be {needed}")
 
 
-_NEEDED = {"int": "a whole number", "bool": "true or false", "string": "text", "path": "a folder"}  # pydantic's kinds of error, in words
+_NEEDED = {
+    "int": "a whole number",
+    "bool": "true or false",
+    "string": "text",
+    "path": "a folder",
+}  # pydantic's kinds of error, in words
 
 
 def _all_keys() -> list[str]:
@@ -383,16 +323,3 @@ def _literal(value: str) -> Any:
         return tomlkit.value(value).unwrap()
     except TOMLKitError:
         return value
-
-
-def _write(file: Path, text: str) -> None:
-    """Replace the file whole: a full disk or a kill leaves the old one."""
-    target = Path(os.path.realpath(file))  # a link into somebody's dotfiles stays a link
-    draft = target.with_name(f".{target.name}.{os.getpid()}")
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        draft.write_text(text, encoding="utf-8")
-        os.replace(draft, target)
-    except OSError as error:
-        draft.unlink(missing_ok=True) if draft.parent.is_dir() else None
-        raise StoreError(f"{file} cannot be written ({error.strerror})", "make room or the folder writable, or name another file in OTTO_CONFIG") from None

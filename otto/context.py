@@ -87,7 +87,13 @@ class SkillContext:
     """One run's Context. After `close` nothing that the skill says or writes goes anywhere."""
 
     def __init__(
-        self, call: Call, host: Host, database: Transacts, settings: Mapping[str, Any], clock: Clock, undo_value: Any = None
+        self,
+        call: Call,
+        host: Host,
+        database: Transacts,
+        settings: Mapping[str, Any],
+        clock: Clock,
+        undo_value: Any = None,
     ) -> None:
         self.call = call
         self.settings = settings
@@ -114,7 +120,10 @@ class SkillContext:
     def ask(self, question: str) -> str:
         answer = self._with_host(lambda: self._host.ask(question))
         if answer is None:
-            raise NotConfirmed(f"{self.call.name} asked {question!r} and nobody could answer", "run it where you can be asked: `otto say` in a terminal")
+            raise NotConfirmed(
+                f"{self.call.name} asked {question!r} and nobody could answer",
+                "run it where you can be asked: `otto say` in a terminal",
+            )
         return answer
 
     def confirm(self, question: str) -> bool:

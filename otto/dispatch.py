@@ -1,4 +1,7 @@
-"""Dispatch: a call becomes a result. Validated again, confirmed, timed out and isolated; whatever the skill does, Otto lives on."""
+"""Dispatch: a call becomes a result. It is validated again, confirmed, timed and isolated.
+
+Whatever the skill does, Otto lives on.
+"""
 
 from __future__ import annotations
 
@@ -68,7 +71,7 @@ class Dispatcher:
         return Result(call, speech.text, ok=True, ms=_since(start), undo=undo, said=speech.said)
 
     def _prepare(self, call: Call) -> _Job:
-        """Everything before the skill runs. What the user confirms is the very call that runs, in its canonical words."""
+        """Everything before the skill runs. What the user confirms is the very call that runs, in canonical words."""
         spec = self._spec(call.name)
         call = spec.canonical(call)
         question = _question(spec, call)
@@ -85,7 +88,9 @@ class Dispatcher:
     def _spec(self, name: str) -> SkillSpec:
         spec = self.registry.get(name)
         if spec.target is None:
-            raise SkillFailed(f"The skill {name} is only a signature and cannot run", "see `otto skills list` for the skills that do")
+            raise SkillFailed(
+                f"The skill {name} is only a signature and cannot run", "see `otto skills list` for the skills that do"
+            )
         return spec
 
     def _context(self, spec: SkillSpec, call: Call, undo_value: Any = None) -> SkillContext:
@@ -109,7 +114,10 @@ class Dispatcher:
         if isinstance(outcome, Speech):
             return outcome
         if outcome is None:
-            raise SkillTimeout(f"The skill {name} gave no answer within {job.spec.deadline:g} seconds and was stopped", "try again later")
+            raise SkillTimeout(
+                f"The skill {name} gave no answer within {job.spec.deadline:g} seconds and was stopped",
+                "try again later",
+            )
         if isinstance(outcome, Failure):
             LOGGER.error("%s failed\n%s", name, outcome.trace)
             raise SkillFailed(f"The skill {name} failed ({outcome.reason})", f"the details are in {self._log}")
@@ -140,7 +148,10 @@ def _question(spec: SkillSpec, call: Call) -> str | None:
     try:
         return spec.confirm.format(**{**defaults, **call.arguments})
     except (LookupError, ValueError, AttributeError):
-        raise SkillFailed(f"The question {spec.confirm!r} of {spec.name} names what is not there", "its {places} are the skill's parameters") from None
+        raise SkillFailed(
+            f"The question {spec.confirm!r} of {spec.name} names what is not there",
+            "its {places} are the skill's parameters",
+        ) from None
 
 
 def _since(start: float) -> float:

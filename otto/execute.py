@@ -75,7 +75,9 @@ def run_undo(spec: SkillSpec, context: Context, instances: Instances) -> Speech:
     """Run the function beside the skill, or the method of its class, that takes its action back."""
     target: Any = spec.target
     name = spec.undo or ""
-    function = getattr(instances.of(spec), name) if inspect.isclass(target) else inspect.unwrap(target).__globals__[name]
+    function = (
+        getattr(instances.of(spec), name) if inspect.isclass(target) else inspect.unwrap(target).__globals__[name]
+    )
     return _speech(spec.name, lambda: function(context), context.say)
 
 
@@ -133,9 +135,14 @@ class _Stream:
 
 def _checked(skill: str, value: Any) -> str:
     if not isinstance(value, str):
-        raise SkillFailed(f"The skill {skill} returned nonsense ({type(value).__name__} instead of text)", "have it return what to say")
+        raise SkillFailed(
+            f"The skill {skill} returned nonsense ({type(value).__name__} instead of text)",
+            "have it return what to say",
+        )
     if len(value) > MAX_SPEECH:
-        raise SkillFailed(f"The skill {skill} returned nonsense (more than {MAX_SPEECH:,} characters)", "have it return what to say")
+        raise SkillFailed(
+            f"The skill {skill} returned nonsense (more than {MAX_SPEECH:,} characters)", "have it return what to say"
+        )
     return value.encode("utf-8", "replace").decode("utf-8")
 
 

@@ -12,7 +12,23 @@ from otto.call import Call
 from otto.messages import NotRecognized, Result, Turn
 from otto.store import Database, to_json, to_utc
 
-_COLUMNS = ("id", "at", "heard", "stt_engine", "reason", "route", "call", "result", "ok", "timings", "alternatives", "undo", "undone", "correction", "audio")
+_COLUMNS = (
+    "id",
+    "at",
+    "heard",
+    "stt_engine",
+    "reason",
+    "route",
+    "call",
+    "result",
+    "ok",
+    "timings",
+    "alternatives",
+    "undo",
+    "undone",
+    "correction",
+    "audio",
+)
 
 
 @dataclass(frozen=True)
@@ -24,7 +40,9 @@ class Entry:
     heard: str
     stt_engine: str  # "typed" where it was not spoken
     reason: str | None = None  # why nothing was recognised
-    route: Mapping[str, Any] | None = None  # calls (as text), confidence, engine, ms, timings; None where nothing was recognised
+    route: Mapping[str, Any] | None = (
+        None  # calls (as text), confidence, engine, ms, timings; None where nothing was recognised
+    )
     call: str | None = None  # the calls joined by "; "
     result: str | None = None  # what the user was told; None after a dry run
     ok: bool | None = None
@@ -46,7 +64,9 @@ class History:
         """Keep a turn; returns its id."""
         row = {**_row(turn), "at": to_utc(at or datetime.now(timezone.utc)), "audio": audio}
         insert = f"INSERT INTO turns ({', '.join(row)}) VALUES ({', '.join('?' * len(row))})"
-        return self._database.transact(lambda connection: int(connection.execute(insert, tuple(row.values())).lastrowid or 0))
+        return self._database.transact(
+            lambda connection: int(connection.execute(insert, tuple(row.values())).lastrowid or 0)
+        )
 
     def recent(self, count: int = 20) -> list[Entry]:
         """The last turns, newest first."""
@@ -103,7 +123,13 @@ def _route(turn: Turn) -> dict[str, Any]:
     route = turn.route
     assert route is not None
     calls = [str(call) for call in route.calls]
-    return {"calls": calls, "confidence": route.confidence, "engine": route.engine, "ms": route.ms, "timings": dict(route.timings)}
+    return {
+        "calls": calls,
+        "confidence": route.confidence,
+        "engine": route.engine,
+        "ms": route.ms,
+        "timings": dict(route.timings),
+    }
 
 
 def _undo(results: Sequence[Result]) -> str | None:

@@ -1,7 +1,7 @@
 """Where a skill runs: Otto's own in a thread, everybody else's in a worker process that can be killed.
 
-A thread costs nothing, but it cannot be stopped, and code that kills its process or never lets go of the interpreter takes Otto
-with it. Skills from the user's folder and from packages therefore share one worker, started at the first of them.
+A thread costs nothing, but it cannot be stopped, and code that kills its process or never lets go of the interpreter
+takes Otto with it. Skills from the user's folder and from packages therefore share one worker, started at the first.
 """
 
 from __future__ import annotations
@@ -103,7 +103,7 @@ class _Process:
         return self._process.poll() is None
 
     def kill(self) -> None:
-        """End the process. Its readers close their pipes themselves: a program that the skill started may hold them open."""
+        """End the process. Its readers close their pipes: a program that the skill started may hold them open."""
         self._process.kill()
         self._process.wait()
         if self._process.stdin:

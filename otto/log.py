@@ -26,7 +26,9 @@ def start_log(folder: Path) -> Path:
     LOGGER.setLevel(logging.INFO)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        handler = _QuietFile(file, maxBytes=MAX_BYTES, backupCount=KEPT_FILES, encoding="utf-8", errors="replace", delay=True)
+        handler = _QuietFile(
+            file, maxBytes=MAX_BYTES, backupCount=KEPT_FILES, encoding="utf-8", errors="replace", delay=True
+        )
     except OSError:
         LOGGER.addHandler(logging.NullHandler())
         return file

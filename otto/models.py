@@ -56,7 +56,9 @@ def list_models(settings: Settings) -> list[Model]:
     found = [_model(settings, name) for name in WHISPER]
     folder = settings.paths.models / "router"
     with_owner = (path for path in sorted(folder.iterdir()) if "--" in path.name) if folder.is_dir() else ()
-    return found + [_model(settings, path.name.replace("--", "/", 1)) for path in with_owner if not path.name.startswith(".")]
+    return found + [
+        _model(settings, path.name.replace("--", "/", 1)) for path in with_owner if not path.name.startswith(".")
+    ]
 
 
 def model_path(settings: Settings, name: str) -> Path:
@@ -73,7 +75,10 @@ def model_path(settings: Settings, name: str) -> Path:
         raise ModelError(f"The model {name} is not on this machine", f"download it with: otto models pull {name}")
     missing = ", ".join(_missing(model.path, model.kind))
     if missing:
-        raise ModelError(f"The model {name} is damaged: {missing} is missing in {model.path}", f"download it anew with: otto models pull {name}")
+        raise ModelError(
+            f"The model {name} is damaged: {missing} is missing in {model.path}",
+            f"download it anew with: otto models pull {name}",
+        )
     return model.path
 
 
@@ -100,14 +105,17 @@ def pull_model(settings: Settings, name: str, endpoint: str | None = None) -> Pa
         _download(model, partial, endpoint)
         missing = ", ".join(_missing(partial, model.kind))
         if missing:
-            raise ModelError(f"The repository of {name} is no {model.kind} model ({missing} is missing)", "see `otto models list`")
+            raise ModelError(
+                f"The repository of {name} is no {model.kind} model ({missing} is missing)", "see `otto models list`"
+            )
         shutil.rmtree(partial / ".cache", ignore_errors=True)  # the hub's own notes on the download
         if model.path.exists():  # damaged: the new one takes its place
             shutil.rmtree(model.path)
         os.rename(partial, model.path)
     except OSError as error:
         raise StoreError(
-            f"{name} cannot be stored in {model.path.parent} ({error.strerror or error})", "make room, or set another folder: otto config set paths.models FOLDER"
+            f"{name} cannot be stored in {model.path.parent} ({error.strerror or error})",
+            "make room, or set another folder: otto config set paths.models FOLDER",
         ) from None
     return model.path
 
@@ -120,9 +128,15 @@ def _model(settings: Settings, name: str) -> Model:
         kind = "router"
         path = settings.paths.models / "router" / name.replace("/", "--")
     else:
-        raise UsageError(f"There is no model {name}", f"choose one of {', '.join(WHISPER)}, or owner/name of a base model")
+        raise UsageError(
+            f"There is no model {name}", f"choose one of {', '.join(WHISPER)}, or owner/name of a base model"
+        )
     installed = path.is_dir() and not list(_missing(path, kind))
-    size = sum(file.stat().st_size for file in path.rglob("*") if file.is_file()) // MEGABYTE if installed else WHISPER.get(name, (None, None))[1]
+    size = (
+        sum(file.stat().st_size for file in path.rglob("*") if file.is_file()) // MEGABYTE
+        if installed
+        else WHISPER.get(name, (None, None))[1]
+    )
     return Model(name, kind, path, installed, size)
 
 
@@ -133,7 +147,9 @@ def _missing(folder: Path, kind: Kind) -> Iterator[str]:
 
 
 def _require_room(folder: Path, model: Model) -> None:
-    needed = (model.megabytes or 0) * MEGABYTE - sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+    needed = (model.megabytes or 0) * MEGABYTE - sum(
+        file.stat().st_size for file in folder.rglob("*") if file.is_file()
+    )
     free = shutil.disk_usage(folder).free
     if free < needed:
         raise StoreError(
@@ -151,7 +167,10 @@ def _download(model: Model, folder: Path, endpoint: str | None) -> None:
         raise OttoError("huggingface_hub is not installed", "install it with: pip install huggingface_hub") from None
     repository = WHISPER[model.name][0] if model.name in WHISPER else model.name
     hub = endpoint or constants.ENDPOINT
-    unreachable = NetworkError(f"{hub} is out of reach", "check the network, or copy the model's folder from another machine to " + str(model.path))
+    unreachable = NetworkError(
+        f"{hub} is out of reach",
+        "check the network, or copy the model's folder from another machine to " + str(model.path),
+    )
     try:
         httpx.head(hub, timeout=NETWORK_SECONDS)  # the hub's own client tries again for long
         snapshot_download(
@@ -163,11 +182,16 @@ def _download(model: Model, folder: Path, endpoint: str | None) -> None:
             etag_timeout=NETWORK_SECONDS,
         )
     except hub_errors.GatedRepoError:
-        raise NetworkError(f"{repository} is given out only to people who accepted its licence", f"accept it at {hub}/{repository} and download it by hand") from None
+        raise NetworkError(
+            f"{repository} is given out only to people who accepted its licence",
+            f"accept it at {hub}/{repository} and download it by hand",
+        ) from None
     except hub_errors.RepositoryNotFoundError:
         raise NetworkError(f"{hub} has no model {repository}", "check the name") from None
     except hub_errors.HfHubHTTPError as error:
-        raise NetworkError(f"{hub} refused to give {repository} (HTTP {error.response.status_code})", "try again later") from None
+        raise NetworkError(
+            f"{hub} refused to give {repository} (HTTP {error.response.status_code})", "try again later"
+        ) from None
     except (httpx.HTTPError, hub_errors.LocalEntryNotFoundError, ConnectionError):
         raise unreachable from None
     except (ValueError, TypeError, LookupError):  # a page to sign in to the network, say

@@ -28,7 +28,9 @@ def schedule(database: Transacts, skill: str, when: datetime, text: str, label: 
 
 def pending(database: Transacts, skill: str | None = None) -> list[Scheduled]:
     """What is still to come, soonest first: of one skill, or of all."""
-    query = f"SELECT {_COLUMNS} FROM schedule WHERE state = 'pending' AND skill = coalesce(?, skill) ORDER BY when_utc, id"
+    query = (
+        f"SELECT {_COLUMNS} FROM schedule WHERE state = 'pending' AND skill = coalesce(?, skill) ORDER BY when_utc, id"
+    )
     return database.transact(lambda connection: _scheduled(connection.execute(query, (skill,)).fetchall()))
 
 
@@ -57,4 +59,7 @@ def announcement(item: Scheduled, now: datetime) -> str:
 
 
 def _scheduled(rows: Sequence[Any]) -> list[Scheduled]:
-    return [Scheduled(id, skill, datetime.fromisoformat(when).astimezone(), text, label) for id, skill, when, text, label in rows]
+    return [
+        Scheduled(id, skill, datetime.fromisoformat(when).astimezone(), text, label)
+        for id, skill, when, text, label in rows
+    ]

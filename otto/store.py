@@ -22,13 +22,36 @@ BUSY_SECONDS = 5.0  # to wait for another process that is writing
 FORMAT = 1  # PRAGMA user_version
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS turns (
-    id INTEGER PRIMARY KEY AUTOINCREMENT, at TEXT NOT NULL, heard TEXT NOT NULL, stt_engine TEXT NOT NULL, reason TEXT, route TEXT,
-    call TEXT, result TEXT, ok INTEGER, timings TEXT NOT NULL, alternatives TEXT NOT NULL, undo TEXT, undone INTEGER NOT NULL DEFAULT 0,
-    correction TEXT, audio TEXT);
-CREATE TABLE IF NOT EXISTS store (skill TEXT NOT NULL, key TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY (skill, key)) WITHOUT ROWID;
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    at TEXT NOT NULL,
+    heard TEXT NOT NULL,
+    stt_engine TEXT NOT NULL,
+    reason TEXT,
+    route TEXT,
+    call TEXT,
+    result TEXT,
+    ok INTEGER,
+    timings TEXT NOT NULL,
+    alternatives TEXT NOT NULL,
+    undo TEXT,
+    undone INTEGER NOT NULL DEFAULT 0,
+    correction TEXT,
+    audio TEXT
+);
+CREATE TABLE IF NOT EXISTS store (
+    skill TEXT NOT NULL,
+    key TEXT NOT NULL,
+    value TEXT NOT NULL,
+    PRIMARY KEY (skill, key)
+) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS schedule (
-    id INTEGER PRIMARY KEY AUTOINCREMENT, skill TEXT NOT NULL, when_utc TEXT NOT NULL, text TEXT NOT NULL, label TEXT NOT NULL,
-    state TEXT NOT NULL DEFAULT 'pending');
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    skill TEXT NOT NULL,
+    when_utc TEXT NOT NULL,
+    text TEXT NOT NULL,
+    label TEXT NOT NULL,
+    state TEXT NOT NULL DEFAULT 'pending'
+);
 CREATE INDEX IF NOT EXISTS schedule_due ON schedule (state, when_utc);
 """
 Answer = TypeVar("Answer")
@@ -112,7 +135,7 @@ class Database:
         return connection
 
     def _set_aside(self, certain: bool) -> None:
-        """Give the damaged file another name. Where that is not `certain`, another process may have done so: it is looked at first."""
+        """Give the damaged file another name; look first whether another process has, where that is not `certain`."""
         self.close()
         try:
             with _file_lock(self.path.with_name(f"{self.path.name}.lock")):
@@ -124,20 +147,27 @@ class Database:
                     with contextlib.suppress(FileNotFoundError):
                         os.rename(f"{self.path}{suffix}", f"{aside}{suffix}")
         except OSError as error:
-            raise StoreError(f"{self.path} is damaged and cannot be set aside ({error.strerror})", "close other Ottos and move the file away") from None
+            raise StoreError(
+                f"{self.path} is damaged and cannot be set aside ({error.strerror})",
+                "close other Ottos and move the file away",
+            ) from None
         self._warn(f"The database was damaged; it is kept as {aside.name} in {aside.parent}, and a new one has begun.")
 
     def _sentence(self, error: sqlite3.Error) -> StoreError:
         text = str(error)
         if "is full" in text:
-            return StoreError(f"The disk is full: nothing can be stored in {self.path.parent}", "make room, or name another folder in OTTO_HOME")
+            return StoreError(
+                f"The disk is full: nothing can be stored in {self.path.parent}",
+                "make room, or name another folder in OTTO_HOME",
+            )
         if "locked" in text or "busy" in text:
             return StoreError(f"Another program holds {self.path} locked", "close other Ottos and try again")
         return self._unwritable(text)
 
     def _unwritable(self, reason: str) -> StoreError:
         return StoreError(
-            f"Otto cannot store anything in {self.path.parent} ({reason.rstrip('.')})", "make the folder writable, or name another one in OTTO_HOME"
+            f"Otto cannot store anything in {self.path.parent} ({reason.rstrip('.')})",
+            "make the folder writable, or name another one in OTTO_HOME",
         )
 
 
@@ -150,13 +180,17 @@ class SkillStore(MutableMapping[str, Any]):
 
     def __getitem__(self, key: str) -> Any:
         query = "SELECT value FROM store WHERE skill = ? AND key = ?"
-        found = self._database.transact(lambda connection: [json.loads(row[0]) for row in connection.execute(query, (self._skill, key))])
+        found = self._database.transact(
+            lambda connection: [json.loads(row[0]) for row in connection.execute(query, (self._skill, key))]
+        )
         if not found:
             raise KeyError(key)
         return found[0]
 
     def __setitem__(self, key: str, value: Any) -> None:
-        self._run("INSERT INTO store VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET value = excluded.value", key, to_json(value))
+        self._run(
+            "INSERT INTO store VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET value = excluded.value", key, to_json(value)
+        )
 
     def __delitem__(self, key: str) -> None:
         if not self._run("SELECT 1 FROM store WHERE skill = ? AND key = ?", key):
@@ -169,13 +203,17 @@ class SkillStore(MutableMapping[str, Any]):
     def items(self) -> ItemsView[str, Any]:
         """All at one moment, whatever other processes write meanwhile."""
         query = "SELECT key, value FROM store WHERE skill = ? ORDER BY key"
-        return self._database.transact(lambda connection: {key: json.loads(value) for key, value in connection.execute(query, (self._skill,))}).items()
+        return self._database.transact(
+            lambda connection: {key: json.loads(value) for key, value in connection.execute(query, (self._skill,))}
+        ).items()
 
     def __len__(self) -> int:
         return int(self._run("SELECT count(*) FROM store WHERE skill = ?")[0][0])
 
     def _run(self, statement: str, *values: str) -> list[Any]:
-        return self._database.transact(lambda connection: connection.execute(statement, (self._skill, *values)).fetchall())
+        return self._database.transact(
+            lambda connection: connection.execute(statement, (self._skill, *values)).fetchall()
+        )
 
 
 def to_json(value: Any) -> str:
@@ -193,7 +231,9 @@ def to_utc(when: datetime) -> str:
 def _prepare(connection: sqlite3.Connection) -> None:
     version = connection.execute("PRAGMA user_version").fetchone()[0]
     if version > FORMAT:
-        raise StoreError("The database was written by a newer Otto", "upgrade with: pip install --upgrade otto-assistant")
+        raise StoreError(
+            "The database was written by a newer Otto", "upgrade with: pip install --upgrade otto-assistant"
+        )
     connection.execute("PRAGMA journal_mode = WAL")
     if version < FORMAT:
         connection.executescript(f"BEGIN IMMEDIATE; {SCHEMA} PRAGMA user_version = {FORMAT}; COMMIT")
@@ -201,7 +241,10 @@ def _prepare(connection: sqlite3.Connection) -> None:
 
 def _is_damage(error: sqlite3.Error) -> bool:
     """By SQLite's own words: Python 3.10 has no error codes."""
-    return any(words in str(error) for words in ("malformed", "not a database", "no such table", "no such column", "Could not decode"))
+    return any(
+        words in str(error)
+        for words in ("malformed", "not a database", "no such table", "no such column", "Could not decode")
+    )
 
 
 def _is_sound(path: Path) -> bool:

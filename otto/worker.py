@@ -1,6 +1,7 @@
-"""The process in which skills that are not Otto's own run: where one is killed, crashes or never ends, only this process does.
+"""The process in which skills that are not Otto's own run: where one is killed or crashes, only this process ends.
 
-It reads jobs and answers from its standard input and writes questions and outcomes to its standard output, one JSON object a line.
+It reads jobs and answers from its standard input, and writes questions and outcomes to its standard output: one JSON
+object a line.
 """
 
 from __future__ import annotations

@@ -27,6 +27,7 @@ from otto.store import Database
 ROOT = Path(__file__).parent.parent
 OTHER = (Call("other"),)
 SKILLS = '''
+import time
 from otto import Context, skill
 
 @skill
@@ -44,6 +45,13 @@ def note(text: str, context: Context) -> str:
 def forget(context):
     context.store["notes"] = context.undo_value
     return "Forgotten."
+
+@skill
+def slow(context: Context) -> str:
+    """Store something, and take long."""
+    context.store["stored"] = True
+    context.say("stored")
+    time.sleep(60)
 
 @skill
 def broken() -> str:
@@ -92,10 +100,16 @@ class Home:
         self.history = History(self.database)
         self.dispatcher = Dispatcher(self.registry, SilentHost(), self.database, self.settings)
         self.router = PhraseTable(
-            note_milk='note(text="milk")', two_things='note(text="one"); note(text="two")', one_fails='broken(); note(text="after")', wave='wave(hand="left")'
+            note_milk='note(text="milk")',
+            two_things='note(text="one"); note(text="two")',
+            one_fails='broken(); note(text="after")',
+            wave='wave(hand="left")',
+            slow="slow()",
         )
         ears = Ears(heard) if heard else None
-        self.assistant = Assistant(self.settings, self.registry, self.router, self.dispatcher, self.history, ears, self.warnings.append)
+        self.assistant = Assistant(
+            self.settings, self.registry, self.router, self.dispatcher, self.history, ears, self.warnings.append
+        )
 
 
 @pytest.fixture
@@ -116,7 +130,14 @@ def test_a_typed_command(home: Home) -> None:
     assert set(turn.timings) == {"route", "dispatch"}
     entry = home.history.last()
     assert entry is not None
-    assert (entry.id, entry.heard, entry.stt_engine, entry.call, entry.result, entry.ok) == (turn.id, "note milk", "typed", 'note(text="milk")', "Noted: milk.", True)
+    assert (entry.id, entry.heard, entry.stt_engine, entry.call, entry.result, entry.ok) == (
+        turn.id,
+        "note milk",
+        "typed",
+        'note(text="milk")',
+        "Noted: milk.",
+        True,
+    )
     assert (entry.audio, home.warnings) == (None, [])
 
 
@@ -193,9 +214,12 @@ def test_without_a_speech_engine(home: Home) -> None:
 
 def test_a_skill_of_a_second_ago_can_be_called(home: Home) -> None:
     assert home.assistant.say("wave").results[0].speech == "There is no skill wave; see `otto skills list`."
-    (home.folder / "skills" / "wave.py").write_text('from otto import skill\n@skill\ndef wave(hand: str) -> str:\n    """Wave."""\n    return f"The {hand} hand waves."\n')
+    (home.folder / "skills" / "wave.py").write_text(
+        "from otto import skill\n\n@skill\ndef wave(hand: str) -> str:\n"
+        '    """Wave."""\n    return f"The {hand} waves."\n'
+    )
     (home.folder / "skills" / "bad.py").write_text("def (")
-    assert home.assistant.say("wave").results[0].speech == "The left hand waves."
+    assert home.assistant.say("wave").results[0].speech == "The left waves."
     assert home.router.updates == 1
     assert len(home.warnings) == 1
     assert home.warnings[0].startswith("bad.py:1: ")
@@ -204,7 +228,9 @@ def test_a_skill_of_a_second_ago_can_be_called(home: Home) -> None:
 
 
 def test_where_nothing_can_be_stored_the_skill_still_answers(home: Home) -> None:
-    (home.folder / "skills" / "mine.py").write_text('from otto import skill\n@skill\ndef note(text: str) -> str:\n    """Say it."""\n    return text\n')
+    (home.folder / "skills" / "mine.py").write_text(
+        'from otto import skill\n@skill\ndef note(text: str) -> str:\n    """Say it."""\n    return text\n'
+    )
     data = home.folder / "data"
     data.rmdir() if data.is_dir() and not list(data.iterdir()) else None
     if data.exists():
@@ -231,7 +257,9 @@ def test_undo_takes_back_the_newest_first(home: Home) -> None:
 
 def test_an_undo_that_fails_can_be_tried_again(home: Home) -> None:
     home.assistant.say("note milk")
-    (home.folder / "skills" / "mine.py").write_text(SKILLS.replace('context.store["notes"] = context.undo_value', "raise OSError('no')"))
+    (home.folder / "skills" / "mine.py").write_text(
+        SKILLS.replace('context.store["notes"] = context.undo_value', "raise OSError('no')")
+    )
     home.registry.refresh()
     assert not undo_last(home.history, home.dispatcher)[1][0].ok
     (home.folder / "skills" / "mine.py").write_text(SKILLS)
@@ -269,17 +297,17 @@ def test_kill_9_in_the_middle_of_a_skill(home: Home) -> None:
         import sys
         from pathlib import Path
         sys.path.insert(0, "tests")
-        from test_assistant import Home, SKILLS
-        import test_assistant
-        test_assistant.SKILLS = SKILLS.replace("return f", "context.say('stored') if text == 'two' else None; import time; time.sleep(60 if text == 'two' else 0); return f")
+        from test_assistant import Home
         home = Home(Path(sys.argv[1]))
         home.dispatcher._host.say = lambda text: print(text, flush=True)
         home.assistant.say("note milk")
-        home.assistant.say("two things")
+        home.assistant.say("slow")
     """
     folder = home.folder / "other"
     folder.mkdir()
-    otto = subprocess.Popen([sys.executable, "-c", textwrap.dedent(code), str(folder)], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    otto = subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(code), str(folder)], cwd=ROOT, stdout=subprocess.PIPE, text=True
+    )
     assert otto.stdout
     assert otto.stdout.readline() == "stored\n"
     os.kill(otto.pid, signal.SIGKILL)
@@ -288,7 +316,7 @@ def test_kill_9_in_the_middle_of_a_skill(home: Home) -> None:
     assert [entry.heard for entry in History(database).recent()] == ["note milk"]
     from otto.store import SkillStore
 
-    assert SkillStore(database, "note")["notes"] == ["milk", "one", "two"]
+    assert dict(SkillStore(database, "slow")) == {"stored": True}
     assert home.warnings == []
 
 

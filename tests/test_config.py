@@ -40,7 +40,9 @@ def test_home_holds_everything(tmp_path: Path) -> None:
     environ = {"OTTO_HOME": str(tmp_path)}
     paths = load_settings(environ=environ).paths
     assert config_file(environ) == tmp_path / "config.toml"
-    assert (paths.data, paths.cache, paths.models, paths.skills) == tuple(tmp_path / name for name in ("data", "cache", "models", "skills"))
+    assert (paths.data, paths.cache, paths.models, paths.skills) == tuple(
+        tmp_path / name for name in ("data", "cache", "models", "skills")
+    )
     assert not list(tmp_path.iterdir()), "reading the settings makes no folder"
 
 
@@ -53,7 +55,13 @@ def test_otto_config_names_the_file(tmp_path: Path) -> None:
 
 def test_the_environment_wins(file: Path) -> None:
     file.write_text('[stt]\nengine = "whisper"\nmodel = "base"\n[audio]\nkeep = false\nsilence_ms = 400\n')
-    settings = load(file, OTTO_STT_ENGINE="closed", OTTO_AUDIO_KEEP="true", OTTO_AUDIO_SILENCE_MS="900", OTTO_OPENAI_API_KEY_ENV="MY_KEY")
+    settings = load(
+        file,
+        OTTO_STT_ENGINE="closed",
+        OTTO_AUDIO_KEEP="true",
+        OTTO_AUDIO_SILENCE_MS="900",
+        OTTO_OPENAI_API_KEY_ENV="MY_KEY",
+    )
     assert (settings.stt.engine, settings.stt.model) == ("closed", "base")
     assert (settings.audio.keep, settings.audio.silence_ms, settings.openai.api_key_env) == (True, 900, "MY_KEY")
 
@@ -66,7 +74,10 @@ def test_a_relative_folder_is_meant_from_the_file(file: Path) -> None:
 
 
 def test_a_skill_gets_its_own_table_and_the_user(file: Path) -> None:
-    file.write_text('[user]\nlocation = "Berlin"\n[openai]\nmodel = "m"\n[skills.weather]\nunits = "metric"\n[skills.story]\nmodel = "big"\n')
+    file.write_text(
+        '[user]\nlocation = "Berlin"\n[openai]\nmodel = "m"\n'
+        '[skills.weather]\nunits = "metric"\n[skills.story]\nmodel = "big"\n'
+    )
     settings = load(file)
     assert settings.for_skill("weather") == {"location": "Berlin", "timezone": "", "units": "metric"}
     assert settings.for_skill("openai")["model"] == "m"
@@ -75,7 +86,9 @@ def test_a_skill_gets_its_own_table_and_the_user(file: Path) -> None:
 
 
 def test_three_mistakes_are_all_named_with_their_lines(file: Path) -> None:
-    file.write_text('# mine\n[stt]\nengin = "whisper"\n\n[audio]\nsilence_ms = "soon"\n\n[rooter]\nengine = "embedded"\n')
+    file.write_text(
+        '# mine\n[stt]\nengin = "whisper"\n\n[audio]\nsilence_ms = "soon"\n\n[rooter]\nengine = "embedded"\n'
+    )
     assert [str(problem) for problem in problems(file)] == [
         "config.toml:3: there is no setting stt.engin; did you mean stt.engine?",
         "config.toml:6: audio.silence_ms = 'soon' does not fit; it should be a whole number",
@@ -84,7 +97,10 @@ def test_three_mistakes_are_all_named_with_their_lines(file: Path) -> None:
 
 
 def test_broken_toml_hides_no_other_mistake(file: Path) -> None:
-    file.write_text('[stt\nengine = "x"\n[user]\nlocation = Berlin\ntimezone = "Mars/Base"\ntimezone = "UTC"\n[audio]\nkeep = "perhaps"\n')
+    file.write_text(
+        '[stt\nengine = "x"\n[user]\nlocation = Berlin\ntimezone = "Mars/Base"\ntimezone = "UTC"\n'
+        '[audio]\nkeep = "perhaps"\n'
+    )
     assert [problem.where for problem in problems(file)] == [f"config.toml:{line}" for line in (1, 4, 5, 6, 8)]
 
 
@@ -158,7 +174,15 @@ def test_setting_keeps_the_rest(file: Path) -> None:
     }
 
 
-@pytest.mark.parametrize(("key", "value", "written"), [("audio.keep", "yes", True), ("user.location", "São Paulo", "São Paulo"), ("skills.x.y", "a b", "a b"), ("skills.x.y", "[1, 2]", [1, 2])])
+@pytest.mark.parametrize(
+    ("key", "value", "written"),
+    [
+        ("audio.keep", "yes", True),
+        ("user.location", "São Paulo", "São Paulo"),
+        ("skills.x.y", "a b", "a b"),
+        ("skills.x.y", "[1, 2]", [1, 2]),
+    ],
+)
 def test_set_makes_the_file(tmp_path: Path, key: str, value: str, written: object) -> None:
     file = tmp_path / "new" / "config.toml"
     assert set_value(file, key, value) == written

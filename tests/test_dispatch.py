@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
 import textwrap
@@ -84,8 +83,15 @@ def fail(how: Literal["value", "long", "exit", "interrupt", "stop", "awkward", "
         return midway()
     if how == "recursion":
         return fail(how)
-    raise {"value": ValueError("two\\nlines"), "long": ValueError("x" * 1000), "exit": SystemExit(3), "interrupt": KeyboardInterrupt(),
-           "stop": StopIteration(), "awkward": Awkward(), "memory": MemoryError()}[how]
+    raise {
+        "value": ValueError("two\\nlines"),
+        "long": ValueError("x" * 1000),
+        "exit": SystemExit(3),
+        "interrupt": KeyboardInterrupt(),
+        "stop": StopIteration(),
+        "awkward": Awkward(),
+        "memory": MemoryError(),
+    }[how]
 
 def midway():
     yield "It begins. "
@@ -141,8 +147,8 @@ def erase(what: str, how: str = "for good") -> str:
     """Erase something."""
     return f"Erased {what}."
 
-@skill(confirm="Really {nothing}?")
-def misasked() -> str:
+@skill(confirm="Really {what.nothing}?")
+def misasked(what: str = "it") -> str:
     """Ask about what is not there."""
     return "Done it."
 
@@ -158,7 +164,9 @@ def talk(context: Context) -> str:
     context.store.update(a=1, b=[2])
     del context.store["a"]
     missing = context.store.pop("a", "gone")
-    return f"{name} {sure} {dropped} {item.id == id} {item.text} {item.label} {item.when.astimezone(timezone.utc).year} {dict(context.store)} {missing} {context.settings['units']} {context.call}"
+    year = item.when.astimezone(timezone.utc).year
+    found = [name, sure, dropped, item.id == id, item.text, item.label, year, dict(context.store), missing]
+    return " ".join(map(str, [*found, context.settings["units"], context.call]))
 
 @skill(deadline=0.3)
 def patient(context: Context) -> str:
@@ -302,8 +310,8 @@ def test_other_does_nothing(room: Room) -> None:
         ("absent()", UnknownSkill, "There is no skill absent; see `otto skills list`."),
         ("greet(nme=1)", InvalidCall, "greet has no parameter nme; its parameters are: name, times."),
         ('greet(times="lots")', InvalidCall, "times='lots' does not fit"),
+        ("misasked()", SkillFailed, "The question 'Really {what.nothing}?' of misasked names what is not there"),
         ("erase()", InvalidCall, "erase needs what"),
-        ("misasked()", SkillFailed, "The question 'Really {nothing}?' of misasked names what is not there"),
     ],
 )
 def test_a_call_is_validated_again(room: Room, call: str, kind: type, sentence: str) -> None:
@@ -320,7 +328,14 @@ def test_ottos_own_errors_keep_their_sentence(room: Room) -> None:
 
 @pytest.mark.parametrize(
     ("kind", "what"),
-    [("int", "int"), ("bytes", "bytes"), ("list", "list"), ("none piece", "NoneType"), ("huge", "more than 100,000 characters"), ("endless", "more than 100,000")],
+    [
+        ("int", "int"),
+        ("bytes", "bytes"),
+        ("list", "list"),
+        ("none piece", "NoneType"),
+        ("huge", "more than 100,000 characters"),
+        ("endless", "more than 100,000"),
+    ],
 )
 def test_nonsense_is_named(room: Room, kind: str, what: str) -> None:
     result = room.run(f'nonsense(kind="{kind}")')
@@ -367,7 +382,12 @@ def test_a_hanging_skill_is_stopped_and_its_late_answer_dropped(room: Room, how:
     said = list(room.person.said)
     time.sleep(0.7)  # the skill goes on until about then
     assert room.person.said == said, "nothing is said late"
-    assert room.dispatcher.database.transact(lambda connection: connection.execute("SELECT count(*) FROM store").fetchone()[0]) == 0
+    assert (
+        room.dispatcher.database.transact(
+            lambda connection: connection.execute("SELECT count(*) FROM store").fetchone()[0]
+        )
+        == 0
+    )
     assert room.run("greet()").ok
 
 
@@ -428,8 +448,13 @@ def test_a_full_store_is_its_own_sentence(room: Room) -> None:
 
 
 def test_a_skill_that_is_only_data(tmp_path: Path) -> None:
-    dispatcher = Dispatcher.open(Registry.of([SkillSpec("ghost", "Nothing.")]), load_settings(environ={"OTTO_HOME": str(tmp_path)}))
-    assert dispatcher.run(Call("ghost")).speech == "The skill ghost is only a signature and cannot run; see `otto skills list` for the skills that do."
+    dispatcher = Dispatcher.open(
+        Registry.of([SkillSpec("ghost", "Nothing.")]), load_settings(environ={"OTTO_HOME": str(tmp_path)})
+    )
+    assert (
+        dispatcher.run(Call("ghost")).speech
+        == "The skill ghost is only a signature and cannot run; see `otto skills list` for the skills that do."
+    )
 
 
 def test_a_destructive_skill_without_undo_is_never_run_unasked(tmp_path: Path) -> None:
@@ -459,7 +484,9 @@ def test_a_destructive_skill_without_undo_is_never_run_unasked(tmp_path: Path) -
         ("hold", "gave no answer within 2 seconds and was stopped"),
     ],
 )
-def test_a_skill_that_is_killed_takes_nobody_with_it(deadly: Room, how: str, reason: str, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_skill_that_is_killed_takes_nobody_with_it(
+    deadly: Room, how: str, reason: str, capfd: pytest.CaptureFixture[str]
+) -> None:
     result = deadly.run(f'die(how="{how}")')
     assert not result.ok
     assert result.speech.startswith(f"The skill die {reason}")
@@ -473,7 +500,9 @@ def test_a_skill_that_is_killed_takes_nobody_with_it(deadly: Room, how: str, rea
 
 def test_a_changed_skill_is_what_runs(deadly: Room) -> None:
     before = deadly.run("pid()").speech
-    (deadly.home / "skills" / "mine.py").write_text(DEADLY.replace('return str(os.getpid())', 'return f"new {os.getpid()}"'))
+    (deadly.home / "skills" / "mine.py").write_text(
+        DEADLY.replace("return str(os.getpid())", 'return f"new {os.getpid()}"')
+    )
     assert deadly.registry.refresh()
     assert deadly.run("pid()").speech == f"new {before}", "in the same process"
 
@@ -488,11 +517,14 @@ def test_the_worker_does_not_outlive_otto(deadly: Room) -> None:
         from otto.dispatch import Dispatcher
         from otto.registry import Registry
         home = Path(sys.argv[1])
-        dispatcher = Dispatcher.open(Registry.from_folder(home / "skills"), load_settings(environ={"OTTO_HOME": str(home)}))
+        settings = load_settings(environ={"OTTO_HOME": str(home)})
+        dispatcher = Dispatcher.open(Registry.from_folder(home / "skills"), settings)
         print(dispatcher.run(Call("pid")).speech, flush=True)
         time.sleep(60)
     """
-    otto = subprocess.Popen([sys.executable, "-c", textwrap.dedent(code), str(deadly.home)], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    otto = subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(code), str(deadly.home)], cwd=ROOT, stdout=subprocess.PIPE, text=True
+    )
     assert otto.stdout
     worker = int(otto.stdout.readline())
     os.kill(worker, 0)
@@ -516,10 +548,18 @@ def test_a_skill_left_hanging_does_not_keep_the_process(tmp_path: Path) -> None:
         def hang() -> str:
             "Hang."
             time.sleep(600)
-        dispatcher = Dispatcher.open(Registry.of([hang.__otto_skill__]), load_settings(environ={"OTTO_HOME": sys.argv[1]}))
+        settings = load_settings(environ={"OTTO_HOME": sys.argv[1]})
+        dispatcher = Dispatcher.open(Registry.of([hang.__otto_skill__]), settings)
         print(dispatcher.run(Call("hang")).speech)
     """
-    done = subprocess.run([sys.executable, "-c", textwrap.dedent(code), str(tmp_path)], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code), str(tmp_path)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == "The skill hang gave no answer within 0.2 seconds and was stopped; try again later.\n"
 

@@ -37,7 +37,13 @@ def test_a_turn_comes_back_as_it_went(history: History) -> None:
         at=at,
         heard="set a timer",
         stt_engine="whisper",
-        route={"calls": ['timer(duration="5 minutes")'], "confidence": 0.75, "engine": "embedded", "ms": 12.5, "timings": {"tagger": 1.5}},
+        route={
+            "calls": ['timer(duration="5 minutes")'],
+            "confidence": 0.75,
+            "engine": "embedded",
+            "ms": 12.5,
+            "timings": {"tagger": 1.5},
+        },
         call='timer(duration="5 minutes")',
         result="Timer set.",
         ok=True,
@@ -52,12 +58,26 @@ def test_what_was_not_recognised_has_its_reason_and_no_route(history: History) -
     history.add(Turn(NotRecognized("silence", "closed", 9.0), None, timings={"stt": 9.0}))
     entry = history.last()
     assert entry is not None
-    assert (entry.heard, entry.reason, entry.route, entry.call, entry.result, entry.ok) == ("", "silence", None, None, None, None)
+    assert (entry.heard, entry.reason, entry.route, entry.call, entry.result, entry.ok) == (
+        "",
+        "silence",
+        None,
+        None,
+        None,
+        None,
+    )
 
 
 def test_several_calls_are_one_turn(history: History) -> None:
     failed = SkillFailed("The news failed", "try later")
-    history.add(turn("both", Result(TIMER, "Set.", True, 1.0, undo=1), Result(NEWS, str(failed), False, 1.0, failed), calls=(TIMER, NEWS)))
+    history.add(
+        turn(
+            "both",
+            Result(TIMER, "Set.", True, 1.0, undo=1),
+            Result(NEWS, str(failed), False, 1.0, failed),
+            calls=(TIMER, NEWS),
+        )
+    )
     entry = history.last()
     assert entry is not None
     assert (entry.call, entry.result, entry.ok) == (f"{TIMER}; {NEWS}", "Set. The news failed; try later.", False)

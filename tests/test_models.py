@@ -15,7 +15,13 @@ from otto.config import Settings, load_settings
 from otto.errors import ModelError, NetworkError, StoreError, UsageError
 from otto.models import WHISPER, list_models, model_path, pull_model
 
-FILES = {"config.json": b"{}", "model.bin": b"w" * 5000, "tokenizer.json": b"{}", "vocabulary.txt": b"a\nb\n", "README.md": b"not needed"}
+FILES = {
+    "config.json": b"{}",
+    "model.bin": b"w" * 5000,
+    "tokenizer.json": b"{}",
+    "vocabulary.txt": b"a\nb\n",
+    "README.md": b"not needed",
+}
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 
@@ -53,9 +59,16 @@ class Hub(BaseHTTPRequestHandler):
         if self.path == "/":
             return b"hub"
         if "/tree/" in self.path:
-            return json.dumps([{"type": "file", "oid": "0" * 40, "size": len(content), "path": name} for name, content in self.files.items()]).encode()
+            return json.dumps(
+                [
+                    {"type": "file", "oid": "0" * 40, "size": len(content), "path": name}
+                    for name, content in self.files.items()
+                ]
+            ).encode()
         if self.path.startswith((f"/api/models/{repository}", "/api/models/someone/base")):
-            return json.dumps({"id": repository, "sha": COMMIT, "siblings": [{"rfilename": name} for name in self.files]}).encode()
+            return json.dumps(
+                {"id": repository, "sha": COMMIT, "siblings": [{"rfilename": name} for name in self.files]}
+            ).encode()
         return self.files.get(self.path.rpartition("/")[2]) if "/resolve/" in self.path else None
 
     def log_message(self, *_: object) -> None:
@@ -106,7 +119,9 @@ def test_a_folder_is_a_model_too(home: Settings, tmp_path: Path) -> None:
 def test_a_damaged_model_names_what_is_missing(home: Settings, lost: str) -> None:
     folder = installed(home.paths.models / "whisper" / "tiny.en")
     (folder / lost).write_bytes(b"")
-    with pytest.raises(ModelError, match=r"is damaged: .* is missing .*; download it anew with: otto models pull tiny.en"):
+    with pytest.raises(
+        ModelError, match=r"is damaged: .* is missing .*; download it anew with: otto models pull tiny.en"
+    ):
         model_path(home, "tiny.en")
     assert not any(model.installed for model in list_models(home))
 
@@ -122,7 +137,9 @@ def test_a_download(home: Settings, hub: type[Hub], monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("HF_TOKEN", "hf_secret")
     folder = pull_model(home, "tiny.en", hub.address)
     assert folder == home.paths.models / "whisper" / "tiny.en" == model_path(home, "tiny.en")
-    assert {file.name: file.read_bytes() for file in folder.iterdir()} == {name: FILES[name] for name in FILES if name != "README.md"}
+    assert {file.name: file.read_bytes() for file in folder.iterdir()} == {
+        name: FILES[name] for name in FILES if name != "README.md"
+    }
     assert list(folder.parent.iterdir()) == [folder]
     assert not any(hub.tokens), "no key of the user's leaves the machine"
     hub.asked.clear()
@@ -146,7 +163,9 @@ def test_a_base_model_for_the_router(home: Settings, hub: type[Hub]) -> None:
 
 def test_a_repository_that_is_something_else(home: Settings, hub: type[Hub]) -> None:
     hub.files = {"config.json": b"{}"}
-    with pytest.raises(ModelError, match=r"is no whisper model \(model.bin, tokenizer.json, vocabulary.\* is missing\)"):
+    with pytest.raises(
+        ModelError, match=r"is no whisper model \(model.bin, tokenizer.json, vocabulary.\* is missing\)"
+    ):
         pull_model(home, "tiny.en", hub.address)
     assert not (home.paths.models / "whisper" / "tiny.en").exists()
 

@@ -126,7 +126,9 @@ def other_tables(path: Path) -> None:
     connection.close()
 
 
-@pytest.mark.parametrize("damage", [header_garbage, no_database, truncated_early, truncated_half, wrong_pages, zeroed, other_tables])
+@pytest.mark.parametrize(
+    "damage", [header_garbage, no_database, truncated_early, truncated_half, wrong_pages, zeroed, other_tables]
+)
 def test_a_damaged_file_is_set_aside_and_kept(path: Path, damage: Callable[[Path], None]) -> None:
     filled(path)
     damage(path)
@@ -152,7 +154,9 @@ def test_a_value_that_makes_no_sense_is_damage(path: Path) -> None:
 
 @settings(max_examples=30, deadline=None)  # each of them writes to the disk
 @given(st.data())
-def test_whatever_bytes_are_damaged_the_next_write_is_kept(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
+def test_whatever_bytes_are_damaged_the_next_write_is_kept(
+    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+) -> None:
     sound = tmp_path_factory.getbasetemp() / "sound" / "otto.db"
     if not sound.exists():
         filled(sound)
@@ -172,7 +176,13 @@ def test_whatever_bytes_are_damaged_the_next_write_is_kept(tmp_path_factory: pyt
 
 def test_an_old_log_does_not_meet_the_new_file(path: Path) -> None:
     filled(path)
-    code = "import sys, os; from pathlib import Path; from otto.store import *\ns = SkillStore(Database(Path(sys.argv[1])), 's'); s['k'] = 'old'; os._exit(1)"
+    code = """
+import os, sys
+from pathlib import Path
+from otto.store import Database, SkillStore
+SkillStore(Database(Path(sys.argv[1])), "s")["k"] = "old"
+os._exit(1)
+"""
     python(code, path).communicate()
     assert path.with_name("otto.db-wal").stat().st_size > 0
     path.write_bytes(b"garbage" * 1000)
@@ -220,7 +230,9 @@ def mount(tmp_path: Path) -> Iterator[Callable[[str], Path]]:
     folder.mkdir()
 
     def tmpfs(options: str) -> Path:
-        if subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)], capture_output=True, check=False).returncode:
+        if subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)], capture_output=True, check=False
+        ).returncode:
             pytest.skip("this machine does not let us mount")
         return folder
 
