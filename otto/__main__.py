@@ -1,0 +1,9 @@
+"""`python -m otto …` is `otto …`."""
+
+from __future__ import annotations
+
+import sys
+
+from otto.cli import main
+
+sys.exit(main())

@@ -1,0 +1,101 @@
+"""The user at the terminal: who skills talk to, and who is told what came due."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from otto.cli.output import note, out, plain
+from otto.errors import OttoError
+
+if TYPE_CHECKING:
+    from otto.assistant import Assistant
+
+ANNOUNCE_SECONDS = 1.0  # between two looks at what has come due
+_YES = ("y", "yes", "j", "ja", "si", "oui")
+
+
+class TerminalHost:
+    """Prints what skills say and asks where somebody can answer. With `quiet` the standard output belongs to a program."""
+
+    def __init__(self, quiet: bool = False) -> None:
+        self._say = note if quiet else out
+
+    def say(self, text: str) -> None:
+        self._say(text)
+
+    def ask(self, question: str) -> str | None:
+        """The answer, None where there is no terminal or its input ends."""
+        if not sys.stdin.isatty():
+            return None
+        sys.stdout.flush()
+        print(plain(question), end=" ", file=sys.stderr, flush=True)
+        answer = sys.stdin.readline()
+        return answer.strip() if answer else None
+
+    def confirm(self, question: str) -> bool:
+        answer = self.ask(f"{question} [y/N]")
+        return answer is not None and answer.casefold() in _YES
+
+
+class Warnings:
+    """Tells each trouble once."""
+
+    def __init__(self) -> None:
+        self._told: set[str] = set()
+
+    def __call__(self, sentence: str) -> None:
+        if sentence not in self._told:
+            self._told.add(sentence)
+            note(sentence)
+
+
+@contextmanager
+def opened(
+    *, router: str | None = None, stt: str | None = None, speech: bool = False, json: bool = False, dry_run: bool = False
+) -> Iterator[Assistant]:
+    """The assistant that the settings describe, talking to this terminal. What came due meanwhile is announced first."""
+    from otto.assistant import Assistant
+    from otto.config import load_settings
+
+    warn = Warnings()
+    assistant = Assistant.open(load_settings(), TerminalHost(quiet=json), router=router, stt=stt, speech=speech, warn=warn)
+    try:
+        for problem in assistant.registry.problems:
+            warn(f"A skill was left out: {problem}")
+        if not dry_run:
+            announce(assistant, warn)
+        yield assistant
+    finally:
+        assistant.close()
+
+
+def announce(assistant: Assistant, warn: Callable[[str], None]) -> None:
+    """Say what has come due. A database that cannot be read is a warning: the command itself may not need it."""
+    try:
+        for sentence in assistant.announcements():
+            note(f"♪ {sentence}", "bold")
+    except OttoError as error:
+        warn(str(error))
+
+
+@contextmanager
+def announcing(assistant: Assistant) -> Iterator[None]:
+    """Announce timers and alarms the second they come due, whatever else is going on."""
+    ended = threading.Event()
+    warn = Warnings()
+
+    def watch() -> None:
+        while not ended.wait(ANNOUNCE_SECONDS):
+            announce(assistant, warn)
+
+    thread = threading.Thread(target=watch, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join(ANNOUNCE_SECONDS)

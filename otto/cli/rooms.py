@@ -1,0 +1,54 @@
+"""`otto finetune …` and `otto eval …`: programs of their own, started with the arguments as they are."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+
+import typer
+
+from otto.cli.new import new_app
+
+# Everything behind the name is the program's own, `--help` too.
+_AS_IS = {"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": []}
+
+
+def run_room(name: str, arguments: Sequence[str]) -> int:
+    """Run `python -m NAME ARGUMENTS` with the room on the path; returns its exit code.
+
+    Raises:
+        OttoError: this installation has no such room.
+    """
+    from otto.errors import OttoError
+    from otto.paths import room, rooms
+
+    if not (room(name) / "__main__.py").is_file():
+        raise OttoError(f"This installation has no {name} command ({room(name)} is not there)", "install otto-assistant anew")
+    paths = [str(rooms()), os.environ.get("PYTHONPATH", "")]
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join(filter(None, paths)),
+        "PYTHONSAFEPATH": "1",  # a folder of the same name where the user stands must not be run instead
+    }
+    child = subprocess.Popen([sys.executable, "-m", name, *arguments], env=environment)
+    while True:
+        try:
+            return child.wait()
+        except KeyboardInterrupt:  # the program got it too, and ends in its own way
+            continue
+
+
+def _app(name: str, help: str) -> typer.Typer:
+    app = new_app()
+
+    @app.command(help=help, context_settings=_AS_IS, add_help_option=False)
+    def room(context: typer.Context) -> None:
+        raise typer.Exit(run_room(name, context.args))
+
+    return app
+
+
+finetune_app = _app("finetune", "Train a router from examples and corrections.")
+eval_app = _app("eval", "Measure a router or the whole chain.")

@@ -1,0 +1,136 @@
+"""`otto say` and `otto hear`: a typed or a recorded command, done."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Optional
+
+import typer
+
+if TYPE_CHECKING:
+    from otto.assistant import Assistant
+    from otto.audio.vad import Endpointer
+    from otto.errors import AudioError
+    from otto.messages import AudioFrame, Turn, Utterance
+
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Stop before the skill; nothing is kept.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON, one object a command.")]
+RouterName = Annotated[Optional[str], typer.Option(metavar="NAME", help="Another router than the settings name.")]
+SttName = Annotated[Optional[str], typer.Option(metavar="NAME", help="Another speech engine than the settings name.")]
+MAX_MINUTES = 10  # of one file; a longer one is a recording of something else, and no command in it was meant for Otto
+
+
+def say(
+    words: Annotated[list[str], typer.Argument(metavar="TEXT", help="What you would say.", show_default=False)],
+    dry_run: DryRun = False,
+    json: Json = False,
+    router: RouterName = None,
+) -> None:
+    """Do a typed command.
+
+    Exit codes: 0 done, 1 failed, 3 nothing to do: no skill fits.
+    """
+    from otto.cli.host import opened
+    from otto.cli.output import emit, exit_code, show_said, turn_json
+
+    with opened(router=router, json=json, dry_run=dry_run) as assistant:
+        turn = assistant.say(" ".join(words), dry_run)
+        if json:
+            emit(turn_json(turn))
+        else:
+            show_said(turn, dry_run)
+            hint_at_announcement(assistant, turn)
+    raise typer.Exit(exit_code([turn], dry_run))
+
+
+def hear(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE…", help="Sound files: WAV, FLAC, MP3, OGG, ….", show_default=False)],
+    stt: SttName = None,
+    dry_run: DryRun = False,
+    json: Json = False,
+    router: RouterName = None,
+) -> None:
+    """Do the commands in sound files, each pause ending one.
+
+    Exit codes: 0 done, 1 failed, 3 nothing to do: no speech, or none that a skill fits.
+    """
+    from otto.cli.host import opened
+    from otto.cli.output import emit, exit_code, heard_json, note, out, plain, show_heard
+    from otto.errors import EXIT_FAILED, OttoError
+
+    turns: list[Turn] = []
+    failed = False
+    with opened(router=router, stt=stt, speech=True, json=json, dry_run=dry_run) as assistant:
+        for file in files:
+            found = 0
+            try:
+                for utterance in _utterances(file, assistant):
+                    found += 1
+                    turn = assistant.hear(utterance, dry_run)
+                    turns.append(turn)
+                    if json:
+                        emit({**heard_json(turn), "file": str(file), "start": round(utterance.start, 3), "seconds": round(utterance.seconds, 3)})
+                    else:
+                        out(f"{plain(str(file))}  {utterance.start:.1f} to {utterance.start + utterance.seconds:.1f} s", "dim")
+                        show_heard(turn)
+                        hint_at_announcement(assistant, turn)
+                if not found:
+                    note(f"There is no speech in {file}; listen to it, and record it louder or closer.", "bad")
+            except OttoError as error:  # the other files can be heard all the same
+                failed = True
+                note(str(error), "bad")
+    raise typer.Exit(EXIT_FAILED if failed else exit_code(turns, dry_run))
+
+
+def endpointer(assistant: Assistant) -> Endpointer:
+    """The end-pointer with the pause that the settings name."""
+    from otto.audio.vad import Endpointer
+
+    return Endpointer(trailing_silence=assistant.settings.audio.silence_ms / 1000)
+
+
+def hint_at_announcement(assistant: Assistant, turn: Turn) -> None:
+    """Tell who set a timer in a one-shot command when it will be heard of."""
+    from otto import scheduler
+
+    for result in turn.results:
+        if result.ok and scheduler.pending(assistant.dispatcher.database, result.call.name):
+            from otto.cli.output import note
+
+            note("It is announced while `otto listen` runs, else with the next command.")
+            return
+
+
+def _utterances(file: Path, assistant: Assistant) -> Iterator[Utterance]:
+    """The utterances of a file. Raises AudioError, before the first one where the file says that it is too long."""
+    from otto.audio.file import read_audio
+    from otto.audio.vad import utterances
+
+    frames = read_audio(file)
+    first = next(frames)  # whatever is wrong with the file is said now
+    if (_minutes(file) or 0) > MAX_MINUTES:
+        raise _too_long(file)
+    yield from utterances(_limited(chain([first], frames), file), endpointer(assistant))
+
+
+def _limited(frames: Iterable[AudioFrame], file: Path) -> Iterator[AudioFrame]:
+    for frame in frames:
+        if frame.start > MAX_MINUTES * 60:
+            raise _too_long(file)
+        yield frame
+
+
+def _minutes(file: Path) -> float | None:
+    """How long a sound file says it is, None where it does not."""
+    import av
+
+    with av.open(str(file), metadata_errors="ignore") as container:
+        return container.duration / av.time_base / 60 if container.duration else None
+
+
+def _too_long(file: Path) -> AudioError:
+    from otto.errors import AudioError
+
+    return AudioError(f"{file} is longer than {MAX_MINUTES} minutes, and a command takes seconds", "cut out the part with the commands")
