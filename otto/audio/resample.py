@@ -11,6 +11,7 @@ from otto.messages import SAMPLE_RATE, AudioFrame
 
 if TYPE_CHECKING:
     import av
+
     from otto.messages import Samples
 
 FRAME = 512  # samples, 32 ms: what the voice activity detector takes in one call
@@ -20,16 +21,16 @@ class FrameCutter:
     """Cuts a stream of samples of any lengths into frames of 512; keeps the rest for the next call."""
 
     def __init__(self) -> None:
-        self._rest = np.zeros(0, np.int16)
+        self._rest: Samples = np.zeros(0, np.int16)
         self._seen = 0
 
     def push(self, samples: Samples) -> Iterator[AudioFrame]:
         """Yield the frames that `samples` (int16[n], 16 kHz) complete."""
-        samples = np.concatenate([self._rest, samples])
-        whole = len(samples) // FRAME * FRAME
-        self._rest = samples[whole:]
+        waiting: Samples = np.concatenate([self._rest, samples])
+        whole = len(waiting) // FRAME * FRAME
+        self._rest = waiting[whole:]
         for start in range(0, whole, FRAME):
-            yield AudioFrame(samples[start : start + FRAME], self._seen / SAMPLE_RATE)
+            yield AudioFrame(waiting[start : start + FRAME], self._seen / SAMPLE_RATE)
             self._seen += FRAME
 
     def flush(self) -> Iterator[AudioFrame]:
