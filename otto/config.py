@@ -72,7 +72,7 @@ class Paths(_Table):
 
 
 class Stt(_Table):
-    engine: str = "auto"
+    engine: Literal["auto", "whisper", "closed-phrase"] = "auto"
     model: str = "small.en"  # a Whisper size, or a folder
     language: str = "en"
 

@@ -189,7 +189,9 @@ class SkillStore(MutableMapping[str, Any]):
 
     def __setitem__(self, key: str, value: Any) -> None:
         self._run(
-            "INSERT INTO store VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET value = excluded.value", key, to_json(value)
+            "INSERT INTO store VALUES (?, ?, ?) ON CONFLICT (skill, key) DO UPDATE SET value = excluded.value",
+            key,
+            to_json(value),
         )
 
     def __delitem__(self, key: str) -> None:

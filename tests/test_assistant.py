@@ -145,7 +145,7 @@ def test_a_dry_run_stops_before_the_skill_and_keeps_nothing(home: Home) -> None:
     turn = home.assistant.say("note milk", dry_run=True)
     assert turn.route is not None
     assert (turn.route.acts, turn.results, turn.id, turn.acted) == (True, (), None, False)
-    assert not (home.folder / "data" / "otto.db").exists()
+    assert not (home.folder / "data").exists()
 
 
 def test_stray_talk_ends_in_other(home: Home) -> None:

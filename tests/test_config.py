@@ -57,12 +57,12 @@ def test_the_environment_wins(file: Path) -> None:
     file.write_text('[stt]\nengine = "whisper"\nmodel = "base"\n[audio]\nkeep = false\nsilence_ms = 400\n')
     settings = load(
         file,
-        OTTO_STT_ENGINE="closed",
+        OTTO_STT_ENGINE="closed-phrase",
         OTTO_AUDIO_KEEP="true",
         OTTO_AUDIO_SILENCE_MS="900",
         OTTO_OPENAI_API_KEY_ENV="MY_KEY",
     )
-    assert (settings.stt.engine, settings.stt.model) == ("closed", "base")
+    assert (settings.stt.engine, settings.stt.model) == ("closed-phrase", "base")
     assert (settings.audio.keep, settings.audio.silence_ms, settings.openai.api_key_env) == (True, 900, "MY_KEY")
 
 
@@ -204,6 +204,7 @@ def test_set_makes_the_file(tmp_path: Path, key: str, value: str, written: objec
         ("", "", "see `otto config show`"),
         ("audio.silence_ms", "soon", "a whole number"),
         ("router.engine", "gpt", "'embedded'"),
+        ("stt.engine", "ears", "'closed-phrase'"),
         ("user.timezone", "Berlin", "Europe/Berlin"),
     ],
 )
