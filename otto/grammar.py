@@ -1,8 +1,8 @@
 """Skills → decoding grammar: what a model may say is a canonical call of an installed skill, or `other()`.
 
-`call_grammar` admits the canonical calls (Lark, for llguidance); `gbnf` the same for llama.cpp; `tools` and `answer_schema` are the JSON
-schemas for OpenAI-compatible servers. `span_grammar` is the embedded router's: each text or spoken value is a run of the
-utterance's own words, so that no argument can be made up.
+`call_grammar` admits the canonical calls (Lark, for llguidance); `gbnf` the same for llama.cpp; `tools` and
+`answer_schema` the JSON schemas for OpenAI-compatible servers. `span_grammar` is the embedded router's: each text or
+spoken value is a run of the utterance's own words, so that no argument can be made up.
 
 Left out of every grammar, since nobody says it: the empty text, the empty list, line breaks and other characters that
 cannot be printed, and numbers of more than 15 digits.
@@ -23,7 +23,6 @@ from otto.skill import OTHER, SkillSpec
 from otto.types import Number
 
 MAX_CALLS = 8  # in one answer
-NOTHING = "//"  # the regex of a number between bounds that no number is between
 MAX_SPAN = 40  # pieces of an utterance in a value that is not free text
 
 Value = Callable[[Parameter], "str | None"]  # a grammar's expression for one item, None where none can be said
@@ -32,9 +31,10 @@ _MARK = r'([^"\\\p{C}\p{Z}]|\\["\\])'  # one printable character that is no spac
 _TEXT = rf'/"{_MARK}+( {_MARK}+)*"/'
 _GBNF_TEXT = r"""
 text ::= "\"" mark+ (" " mark+)* "\""
-mark ::= [^"\\\x00-\x20\x7F-\xA0\xAD\u0600-\u0605\u1680\u180E\u2000-\u200F\u2028-\u202F\u205F-\u206F\u3000\uE000-\uF8FF\uFEFF\uFFF0-\uFFFF] | "\\" ["\\]
+mark ::= "\\" ["\\] |
+  [^"\\\x00-\x20\x7F-\xA0\xAD\u0600-\u0605\u1680\u180E\u2000-\u200F\u2028-\u202F\u205F-\u206F\u3000\uE000-\uF8FF\uFEFF\uFFF0-\uFFFF]
 """
-_OUTSIDE = frozenset(" ,.;:?!\"“”…")  # what a value that is not free text neither begins nor ends with
+_OUTSIDE = frozenset(' ,.;:?!"“”…')  # what a value that is not free text neither begins nor ends with
 _PIECE = re.compile(r"['’]s\b|[^\W_]+(?:[.,:'’](?!s\b)[^\W_]+)*|\S")
 
 
@@ -55,10 +55,13 @@ def call_grammar(specs: Iterable[SkillSpec], *, several: bool = False) -> str:
         if parameter.plain is str:
             return "TEXT"
         regex = _regex(parameter)
-        if regex == NOTHING:
+        if not regex:
             return None
-        name = next((name for name, known in terminals.items() if known == regex), f"KIND_{len(terminals)}")
-        terminals[name] = regex
+        body = _slashed(regex)
+        if parameter.spoken and parameter.spoken.refused:
+            body += " & ~" + _slashed(f'"({parameter.spoken.refused})"')
+        name = next((name for name, known in terminals.items() if known == body), f"KIND_{len(terminals)}")
+        terminals[name] = body
         return name
 
     return _lark(specs, value, terminals, several=several, canonical=True)
@@ -72,8 +75,9 @@ def span_grammar(specs: Iterable[SkillSpec], utterance: str, *, checked: bool = 
     Args:
         specs: the installed skills.
         utterance: what was said.
-        checked: admit for a duration, a number, … only the spans that are one, so that each call validates and a skill whose
-            required argument was not said cannot be called. Without it the grammar is made sooner, and the call may not validate.
+        checked: admit for a duration, a number, … only the spans that are one, so that each call validates and a skill
+            whose required argument was not said cannot be called. Without it the grammar is made sooner, and the call
+            may not validate.
     """
     parts = pieces(utterance)
     terminals = {"SPAN": _span_terminal(parts)} if parts else {}
@@ -114,7 +118,10 @@ def pieces(utterance: str) -> list[str]:
 
 
 def gbnf(specs: Iterable[SkillSpec], *, several: bool = False) -> str:
-    """As `call_grammar` in GBNF, for llama.cpp's server. It cannot leave out an argument that equals its default."""
+    """As `call_grammar` in GBNF, for llama.cpp's server.
+
+    It cannot say "but not": an argument may equal its default, a place or a program's name may be a word like "now".
+    """
     kinds: dict[str, str] = {}
 
     def value(parameter: Parameter) -> str | None:
@@ -123,30 +130,48 @@ def gbnf(specs: Iterable[SkillSpec], *, several: bool = False) -> str:
         if parameter.plain is str:
             return "text"
         regex = _regex(parameter)
-        if regex == NOTHING:
+        if not regex:
             return None
-        body = _regex_to_gbnf(regex[1:-1])
+        body = _regex_to_gbnf(regex)
         name = next((name for name, known in kinds.items() if known == body), f"kind-{len(kinds)}")
         kinds[name] = body
         return name
 
     skills = {f"skill-{number}": _call(spec, given) for number, spec, given in _sayable(specs, value)}
-    rules = {"root": _start(list(skills), several), **({"call": " | ".join(skills)} if skills else {}), **skills, **kinds}
+    rules = {
+        "root": _start(list(skills), several),
+        **({"call": " | ".join(skills)} if skills else {}),
+        **skills,
+        **kinds,
+    }
     return "".join(f"{name} ::= {body}\n" for name, body in rules.items()) + _GBNF_TEXT.lstrip()
 
 
 def tools(specs: Iterable[SkillSpec]) -> list[dict[str, Any]]:
-    """The `tools` array of OpenAI's chat completions, strict: each parameter is required and an optional one may be null."""
+    """The `tools` array of OpenAI chat completions, strict: all parameters are required, optional ones may be null."""
     return [
-        {"type": "function", "function": {"name": spec.name, "description": spec.description, "strict": True, "parameters": _arguments_schema(spec)}}
+        {
+            "type": "function",
+            "function": {
+                "name": spec.name,
+                "description": spec.description,
+                "strict": True,
+                "parameters": _arguments_schema(spec),
+            },
+        }
         for spec in _with_other(specs)
     ]
 
 
 def answer_schema(specs: Iterable[SkillSpec]) -> dict[str, Any]:
-    """The `response_format` of OpenAI's structured outputs: `{"calls": [{"name": …, "arguments": {…}}]}`, one skill or `other`."""
+    """The `response_format` of OpenAI's structured outputs, for `{"calls": [{"name": …, "arguments": {…}}]}`."""
     calls = [
-        _object({"name": {"type": "string", "const": spec.name, "description": spec.description}, "arguments": _arguments_schema(spec)})
+        _object(
+            {
+                "name": {"type": "string", "const": spec.name, "description": spec.description},
+                "arguments": _arguments_schema(spec),
+            }
+        )
         for spec in _with_other(specs)
     ]
     schema = _object({"calls": {"type": "array", "items": {"anyOf": calls}}})
@@ -175,13 +200,24 @@ def _object(properties: dict[str, Any]) -> dict[str, Any]:
     return {"type": "object", "properties": properties, "required": list(properties), "additionalProperties": False}
 
 
-def _lark(specs: Iterable[SkillSpec], value: Value, terminals: dict[str, str], *, several: bool, canonical: bool) -> str:
+def _lark(
+    specs: Iterable[SkillSpec], value: Value, terminals: dict[str, str], *, several: bool, canonical: bool
+) -> str:
     rules = {}
     for number, spec, given in _sayable(specs, value):
         if canonical:
-            given = [(parameter, _without_default(parameter, text, number, terminals)) for parameter, text in given if not _only_default(parameter)]
+            given = [
+                (parameter, _without_default(parameter, text, number, terminals))
+                for parameter, text in given
+                if not _only_default(parameter)
+            ]
         rules[f"skill_{number}"] = _call(spec, given)
-    lines = {"start": _start(list(rules), several), **({"call": " | ".join(rules)} if rules else {}), **rules, **terminals}
+    lines = {
+        "start": _start(list(rules), several),
+        **({"call": " | ".join(rules)} if rules else {}),
+        **rules,
+        **terminals,
+    }
     return "".join(f"{name}: {body}\n" for name, body in lines.items())
 
 
@@ -195,7 +231,9 @@ def _sayable(specs: Iterable[SkillSpec], value: Value) -> Iterator[tuple[int, Sk
     """The skills whose required arguments can all be said, with the expressions of those that can."""
     for number, spec in enumerate(spec for spec in specs if spec.name != OTHER):
         given = [(parameter, text) for parameter in spec.parameters if (text := _item(parameter, value))]
-        if sum(parameter.required for parameter, _ in given) == sum(parameter.required for parameter in spec.parameters):
+        if sum(parameter.required for parameter, _ in given) == sum(
+            parameter.required for parameter in spec.parameters
+        ):
             yield number, spec, given
 
 
@@ -244,7 +282,9 @@ def _only_default(parameter: Parameter) -> bool:
     if parameter.required or parameter.is_list or parameter.nullable:
         return False
     default = parameter.canonical_default
-    return parameter.choices == (default,) or (parameter.minimum == parameter.maximum == default and default is not None)
+    return parameter.choices == (default,) or (
+        parameter.minimum == parameter.maximum == default and default is not None
+    )
 
 
 def _literals(parameter: Parameter) -> tuple[Any, ...]:
@@ -252,13 +292,17 @@ def _literals(parameter: Parameter) -> tuple[Any, ...]:
 
 
 def _regex(parameter: Parameter) -> str:
-    """The canonical texts of a typed value, quotes included, as `/regex/`."""
+    """The canonical texts of a typed value, quotes included; "" where there is none."""
     if parameter.plain is int:
-        return f"/{integer_regex(parameter.minimum, parameter.maximum)}/"
+        return integer_regex(parameter.minimum, parameter.maximum)
     if parameter.plain is float or parameter.spoken is Number:
-        return f"/{decimal_regex(parameter.minimum, parameter.maximum)}/"
-    pattern = parameter.spoken.pattern if parameter.spoken else ""
-    return f'/"({pattern})"/'.replace("\\/", "/").replace("/", "\\/")[1:-2] + "/"
+        return decimal_regex(parameter.minimum, parameter.maximum)
+    return f'"({parameter.spoken.pattern})"' if parameter.spoken else ""
+
+
+def _slashed(regex: str) -> str:
+    """A regular expression as Lark writes it."""
+    return "/" + regex.replace("\\/", "/").replace("/", "\\/") + "/"
 
 
 def _span_terminal(parts: Sequence[str]) -> str:

@@ -1,7 +1,7 @@
-"""SkillSpecs + utterance → prompt, per model family, from the templates in prompts/. The skill list is rendered in, never typed in.
+"""SkillSpecs + utterance → prompt, per model family, from the templates in prompts/, with the skill list rendered in.
 
-A rendered prompt holds every special token of its family: tokenise it without adding any. The last newline of a template's
-file is the file's, not the prompt's.
+A rendered prompt holds every special token of its family: tokenise it without adding any. The last newline of a
+template's file is the file's, not the prompt's.
 """
 
 from __future__ import annotations
@@ -56,24 +56,26 @@ def render(family: str, specs: Iterable[SkillSpec], utterance: str, *, shots: in
     skills = [spec for spec in specs if spec.name != OTHER]
     if family == "embedded":
         return embedded_prefix(skills) + embedded_suffix(utterance)
-    instructions = Template(_template("instructions")).substitute(skills=_skill_list(skills), examples=_examples(skills, shots))
+    instructions = Template(_template("instructions")).substitute(
+        skills=_skill_list(skills), examples=_examples(skills, shots)
+    )
     return Template(_template(family)).substitute(instructions=_plain(instructions), utterance=_said(utterance))
 
 
 def messages(specs: Iterable[SkillSpec], utterance: str, *, shots: int = 1) -> list[dict[str, str]]:
-    """The messages of a chat completion, for OpenAI-compatible servers: these write their model's special tokens themselves."""
+    """The messages of a chat completion, for servers that write their model's special tokens themselves."""
     system = render("openai", specs, utterance, shots=shots)
     return [{"role": "system", "content": system}, {"role": "user", "content": _said(utterance)}]
 
 
 def embedded_prefix(specs: Iterable[SkillSpec]) -> str:
-    """The part of the embedded model's prompt that the installed skills alone decide: one line a skill. To be cached."""
+    """The part of the embedded model's prompt that the skills alone decide: one line a skill. To be cached."""
     skills = "\n".join(_compact(spec) for spec in specs if spec.name != OTHER)
     return Template(_embedded_parts()[0]).substitute(skills=_plain(skills))
 
 
 def embedded_suffix(utterance: str) -> str:
-    """The part of the embedded model's prompt that follows the prefix; the call comes after it, on a line of its own."""
+    """The part of the embedded model's prompt that follows the prefix; the call comes after it, on its own line."""
     return Template(_embedded_parts()[1]).substitute(utterance=_said(utterance))
 
 
@@ -91,7 +93,9 @@ def family_of(model: str | Path | Mapping[str, Any]) -> str:
         found = _family_of_name(str(model))
     if found is None:
         name = model.get("_name_or_path", "this configuration") if isinstance(model, Mapping) else model
-        raise UsageError(f"The prompt family of the model {name} is not known", f"name it yourself: one of {', '.join(FAMILIES)}")
+        raise UsageError(
+            f"The prompt family of the model {name} is not known", f"name it yourself: one of {', '.join(FAMILIES)}"
+        )
     return found
 
 
@@ -120,7 +124,9 @@ def _embedded_parts() -> tuple[str, str]:
 
 
 def _skill_list(specs: Iterable[SkillSpec]) -> str:
-    return "\n".join("\n".join([f"- {spec.signature}: {spec.description}", *map(_parameter_line, spec.parameters)]) for spec in specs)
+    return "\n".join(
+        "\n".join([f"- {spec.signature}: {spec.description}", *map(_parameter_line, spec.parameters)]) for spec in specs
+    )
 
 
 def _parameter_line(parameter: Parameter) -> str:

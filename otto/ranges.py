@@ -17,7 +17,7 @@ def integer_regex(minimum: float | None = None, maximum: float | None = None) ->
 
 
 def decimal_regex(minimum: float | None = None, maximum: float | None = None) -> str:
-    """The numbers from minimum to maximum (both included) with at most PLACES decimals, without needless zeros; "" where there is none."""
+    """The numbers from minimum to maximum (both included) with up to PLACES decimals, without needless zeros, or ""."""
     limit = 10 ** (DIGITS - PLACES) - Fraction(1, 10**PLACES)
     low = -limit if minimum is None else max(Fraction(str(minimum)), -limit)
     high = limit if maximum is None else min(Fraction(str(maximum)), limit)

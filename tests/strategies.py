@@ -20,12 +20,18 @@ from otto.skill import SkillSpec
 settings.register_profile("otto", deadline=None)  # a shared machine may pause anywhere
 settings.load_profile("otto")
 
-SPOKEN = tuple(getattr(otto.types, name) for name in ("Duration", "Number", "Expression", "Date", "Time", "Location", "AppName"))
+SPOKEN = tuple(
+    getattr(otto.types, name) for name in ("Duration", "Number", "Expression", "Date", "Time", "Location", "AppName")
+)
 
-names = st.text(string.ascii_lowercase + "_", min_size=1, max_size=8).filter(lambda name: not keyword.iskeyword(name) and name != "other")
+names = st.text(string.ascii_lowercase + "_", min_size=1, max_size=8).filter(
+    lambda name: not keyword.iskeyword(name) and name != "other"
+)
 
 # What can be said and printed: no control characters, no separators but the space, no code points without a meaning yet.
-printable = st.characters(exclude_categories=("C", "Z"), max_codepoint=0x1FFFF, include_characters="").filter(str.isprintable)
+printable = st.characters(exclude_categories=("C", "Z"), max_codepoint=0x1FFFF, include_characters="").filter(
+    str.isprintable
+)
 words = st.text(printable, min_size=1, max_size=8)
 texts = st.lists(words, min_size=1, max_size=4).map(" ".join)
 
@@ -47,7 +53,9 @@ def parameters(draw: st.DrawFn, name: str) -> Parameter:
     kind = draw(st.sampled_from(["choices", "spoken", "spoken", "str", "str", "int", "float", "bool"]))
     options: dict[str, Any] = {}
     if kind == "choices":
-        options["choices"] = tuple(draw(st.lists(texts | st.integers(-20, 200), min_size=1, max_size=5, unique_by=lambda c: str(c).casefold())))
+        options["choices"] = tuple(
+            draw(st.lists(texts | st.integers(-20, 200), min_size=1, max_size=5, unique_by=lambda c: str(c).casefold()))
+        )
     elif kind == "spoken":
         options["spoken"] = draw(st.sampled_from(SPOKEN))
     else:
@@ -61,7 +69,9 @@ def parameters(draw: st.DrawFn, name: str) -> Parameter:
     if draw(st.booleans()):
         return Parameter(name, required=False, default=None, nullable=True, is_list=parameter.is_list, **options)
     default = draw(values(parameter))
-    return Parameter(name, required=False, default=default, nullable=draw(st.booleans()), is_list=parameter.is_list, **options)
+    return Parameter(
+        name, required=False, default=default, nullable=draw(st.booleans()), is_list=parameter.is_list, **options
+    )
 
 
 @st.composite
@@ -147,7 +157,13 @@ def walk(grammar: LLMatcher, rng: random.Random, length: int = 60) -> str:
             break
         closing = [token for token in b'")]' if token in allowed][:1]
         plain = [token for token in allowed if token < 128]
-        choice = closing if closing and (len(found) > length or rng.random() < 0.1) else plain if plain and rng.random() < 0.9 else allowed
+        choice = (
+            closing
+            if closing and (len(found) > length or rng.random() < 0.1)
+            else plain
+            if plain and rng.random() < 0.9
+            else allowed
+        )
         token = rng.choice([token for token in choice if token != 256])
         assert state.consume_token(token), state.get_error()
         found.append(token)

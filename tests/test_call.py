@@ -17,7 +17,7 @@ from otto.errors import CallSyntaxError
 
 
 @given(calls)
-@example(Call("f", {"a": 'quote " and \' and \\ and \n\r\t\0'}))
+@example(Call("f", {"a": "quote \" and ' and \\ and \n\r\t\0"}))
 @example(Call("f", {"a": "👨‍👩‍👧 é \u2028 \ufeff \x85 \U000e0001"}))
 @example(Call("f", {"a": [True, False, None, -1, -0.5, [], [["x"]]]}))
 @example(Call("f", {"a": "\\N{BULLET} \\x41 {braces} %s f'"}))

@@ -38,12 +38,18 @@ for a duration written out as a string.
 def test_a_good_file() -> None:
     found = parse_example_file(GOOD, "timer_examples.txt")
     assert found.prompt == 'timer(duration="[duration]") sets a timer for a duration written out as a string.'
-    assert found.prompt_examples == (Example("Set a timer for one minute", Call("timer", {"duration": "1 minute"}), "timer_examples.txt:8"),)
+    assert found.prompt_examples == (
+        Example("Set a timer for one minute", Call("timer", {"duration": "1 minute"}), "timer_examples.txt:8"),
+    )
     assert [(example.text, str(example.call), example.where) for example in found.examples] == [
         ("I need a timer: two and a half hours", 'timer(duration="2 hours 30 minutes")', "timer_examples.txt:13"),
         ("time flies", "other()", "timer_examples.txt:16"),
     ]
-    assert [example.text for example in found.all] == ["Set a timer for one minute", "I need a timer: two and a half hours", "time flies"]
+    assert [example.text for example in found.all] == [
+        "Set a timer for one minute",
+        "I need a timer: two and a half hours",
+        "time flies",
+    ]
 
 
 def test_spaces_line_ends_and_a_byte_order_mark_are_nothing(tmp_path: Path) -> None:
@@ -62,8 +68,14 @@ FAULTS = [
     ("#### Examples:\n### User: hi\n", ["a.txt:2: there is no call for this; write a line ### Assistant: under it"]),
     ("#### Examples:\n### User: hi\n### User: ho\n### Assistant: f()\n", ["a.txt:2: there is no call for this"]),
     ("#### Examples:\n### Assistant: f()\n", ["a.txt:2: there are no words for this call"]),
-    ("#### Examples:\n### User: hi\n### Assistant: f()\n### Assistant: g()\n", ["a.txt:4: there are no words for this call"]),
-    ("#### Examples:\n### User:\n### Assistant: f()\n", ["a.txt:2: nothing is said here", "a.txt:3: there are no words for this call"]),
+    (
+        "#### Examples:\n### User: hi\n### Assistant: f()\n### Assistant: g()\n",
+        ["a.txt:4: there are no words for this call"],
+    ),
+    (
+        "#### Examples:\n### User:\n### Assistant: f()\n",
+        ["a.txt:2: nothing is said here", "a.txt:3: there are no words for this call"],
+    ),
     ("#### Examples:\n### User: hi\n### Assistant:\n", ["a.txt:3: there is no call"]),
     ("#### Examples:\n### User: hi\n### Assistant: f(1)\n", ["a.txt:3: an argument needs its name at character 2"]),
     ("#### Examples:\n### User: hi\n### Assistant: f(); g()\n", ["a.txt:3: expected one call, found 2"]),
@@ -93,15 +105,21 @@ def test_a_file_that_is_no_text_is_one_fault(tmp_path: Path) -> None:
     assert str(caught.value.problems[0]).startswith("a.txt:2: this is not UTF-8")
 
 
-examples = st.builds(lambda text, call: Example(text, call, ""), texts.filter(lambda text: not text.startswith("#")), calls)
+examples = st.builds(
+    lambda text, call: Example(text, call, ""), texts.filter(lambda text: not text.startswith("#")), calls
+)
 
 
-@given(texts.filter(lambda text: not text.startswith("#")), st.lists(examples, max_size=3), st.lists(examples, max_size=3))
+@given(
+    texts.filter(lambda text: not text.startswith("#")), st.lists(examples, max_size=3), st.lists(examples, max_size=3)
+)
 def test_what_is_written_is_read(prompt: str, shown: list[Example], taught: list[Example]) -> None:
     written = ExampleFile(prompt, tuple(shown), tuple(taught))
     found = parse_example_file(str(written), "a.txt")
     assert found.prompt == prompt
-    assert [(example.text, example.call) for example in found.all] == [(example.text, example.call) for example in written.all]
+    assert [(example.text, example.call) for example in found.all] == [
+        (example.text, example.call) for example in written.all
+    ]
     assert str(found) == str(written)
 
 
@@ -117,4 +135,6 @@ def test_any_text_is_read_or_refused(text: str) -> None:
 def test_bundled_files_are_as_they_would_be_written(path: Path) -> None:
     found = read_example_file(path)
     assert found.prompt and found.prompt_examples
-    assert [(example.text, example.call) for example in parse_example_file(str(found), path.name).all] == [(example.text, example.call) for example in found.all]
+    assert [(example.text, example.call) for example in parse_example_file(str(found), path.name).all] == [
+        (example.text, example.call) for example in found.all
+    ]

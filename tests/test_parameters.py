@@ -84,7 +84,9 @@ def test_wrong_defaults(hint: Any, default: Any, message: str) -> None:
 
 
 def test_descriptions() -> None:
-    assert parameter_from_hint("x", Annotated[str, "the words"], description="of the docstring").description == "the words"
+    assert (
+        parameter_from_hint("x", Annotated[str, "the words"], description="of the docstring").description == "the words"
+    )
     assert parameter_from_hint("x", Annotated[int, Field(ge=1, description="a page")]).description == "a page"
     assert parameter_from_hint("x", str, description="of the\n  docstring").described == "x, of the docstring"
     assert parameter_from_hint("x", int).described == "x, a whole number"
@@ -193,8 +195,15 @@ def test_defaults_are_canonical() -> None:
 
 
 def test_json_schemas() -> None:
-    assert parameter_from_hint("x", int, description="how many").json_schema() == {"type": "integer", "description": "how many"}
-    assert parameter_from_hint("x", Literal["a", "b"]).json_schema() == {"enum": ["a", "b"], "type": "string", "description": "x as one of: a, b"}
+    assert parameter_from_hint("x", int, description="how many").json_schema() == {
+        "type": "integer",
+        "description": "how many",
+    }
+    assert parameter_from_hint("x", Literal["a", "b"]).json_schema() == {
+        "enum": ["a", "b"],
+        "type": "string",
+        "description": "x as one of: a, b",
+    }
     duration = parameter_from_hint("x", Duration).json_schema()
     assert duration["type"] == "string" and duration["pattern"] == f"^({Duration.pattern})$"
     assert parameter_from_hint("x", Number).json_schema()["type"] == "number"

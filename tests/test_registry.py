@@ -63,7 +63,11 @@ def test_an_unknown_skill() -> None:
 BROKEN = [
     ("x = (\n", "broken.py:5", "SyntaxError: '(' was never closed"),
     ("x = 1 / 0\n", "broken.py:5", "ZeroDivisionError: division by zero"),
-    ("import no_such_module_anywhere\n", "broken.py:5", "ModuleNotFoundError: No module named 'no_such_module_anywhere'"),
+    (
+        "import no_such_module_anywhere\n",
+        "broken.py:5",
+        "ModuleNotFoundError: No module named 'no_such_module_anywhere'",
+    ),
     ("import sys\nsys.exit(3)\n", "broken.py:6", "SystemExit: 3"),
     ("raise BaseException('rude')\n", "broken.py:5", "BaseException: rude"),
     ("def f():\n    return f()\nf()\n", "broken.py:6", "RecursionError"),
@@ -76,13 +80,17 @@ BROKEN = [
 
 
 @pytest.mark.parametrize(("body", "where", "what"), BROKEN)
-def test_a_broken_skill_is_named_with_file_and_line_and_the_others_load(tmp_path: Path, body: str, where: str, what: str) -> None:
+def test_a_broken_skill_is_named_with_file_and_line_and_the_others_load(
+    tmp_path: Path, body: str, where: str, what: str
+) -> None:
     write(tmp_path, "a_good.py", say())
     write(tmp_path, "broken.py", body)
     write(tmp_path, "good.py", say("shout"))
     registry = Registry.from_folder(tmp_path)
     assert list(registry.specs) == ["say", "shout"]
-    assert any(problem.where == where and problem.what.startswith(what) and problem.mend for problem in registry.problems)
+    assert any(
+        problem.where == where and problem.what.startswith(what) and problem.mend for problem in registry.problems
+    )
 
 
 def test_a_file_that_is_no_text_stops_nobody(tmp_path: Path) -> None:
@@ -105,7 +113,9 @@ def test_two_skills_with_one_name_name_both_files(tmp_path: Path) -> None:
     registry = Registry.from_folder(tmp_path)
     assert list(registry.specs) == ["say", "shout"] and registry.get("say").file == tmp_path / "a.py"
     (problem,) = registry.problems
-    assert str(tmp_path / "a.py") in str(problem) and str(tmp_path / "b.py") in str(problem) and problem.where == "b.py:5"
+    assert (
+        str(tmp_path / "a.py") in str(problem) and str(tmp_path / "b.py") in str(problem) and problem.where == "b.py:5"
+    )
 
 
 def test_a_user_s_skill_with_a_bundled_name_is_a_problem_not_a_replacement(tmp_path: Path) -> None:
@@ -118,7 +128,12 @@ def test_a_user_s_skill_with_a_bundled_name_is_a_problem_not_a_replacement(tmp_p
 
 def test_a_skill_imported_from_another_file_is_not_declared_twice(tmp_path: Path) -> None:
     write(tmp_path, "declared.py", say())
-    write(tmp_path, "imports.py", "import sys\nsay = [m for n, m in sys.modules.items() if n.startswith('otto_skill') and n.endswith('_declared')][-1].say\n" + say("shout"))
+    write(
+        tmp_path,
+        "imports.py",
+        "import sys\nsay = [m for n, m in sys.modules.items() if n.startswith('otto_skill') and n.endswith('_declared')][-1].say\n"
+        + say("shout"),
+    )
     registry = Registry.from_folder(tmp_path)
     assert list(registry.specs) == ["say", "shout"] and not registry.problems
 
@@ -137,7 +152,10 @@ def test_examples_beside_the_file_or_in_the_room(tmp_path: Path, place: str) -> 
 BAD_EXAMPLES = [
     (EXAMPLES.replace("words=", "word="), ["say has no parameter word"]),
     (EXAMPLES.replace("say(", "shout("), ["'say hello' teaches shout"]),
-    (EXAMPLES + EXAMPLES.replace("words=", "word=") + EXAMPLES.replace('"hello"', "5"), ["say has no parameter word", "words=5 does not fit"]),
+    (
+        EXAMPLES + EXAMPLES.replace("words=", "word=") + EXAMPLES.replace('"hello"', "5"),
+        ["say has no parameter word", "words=5 does not fit"],
+    ),
     (EXAMPLES + "### User: hi\n", ["there is no call for this"]),
 ]
 
@@ -149,7 +167,9 @@ def test_examples_that_do_not_fit_keep_the_skill_out(tmp_path: Path, text: str, 
     write(tmp_path, "say_examples.txt", text, head="")
     registry = Registry.from_folder(tmp_path)
     assert list(registry.specs) == ["shout"]
-    assert [problem.what.startswith(message) for problem, message in zip(registry.problems, messages, strict=True)] == [True] * len(messages)
+    assert [problem.what.startswith(message) for problem, message in zip(registry.problems, messages, strict=True)] == [
+        True
+    ] * len(messages)
     assert all(problem.where.startswith("say_examples.txt:") for problem in registry.problems)
 
 
@@ -209,10 +229,22 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 ENTRY_POINTS = [
     ("all = otto_barking\n", ["bark", "howl"], []),
     ("one = otto_barking:howl\n", ["howl"], []),
-    ("bad = otto_barking_broken\none = otto_barking:bark\n", ["bark"], ["entry point bad: ZeroDivisionError: division by zero"]),
+    (
+        "bad = otto_barking_broken\none = otto_barking:bark\n",
+        ["bark"],
+        ["entry point bad: ZeroDivisionError: division by zero"],
+    ),
     ("bad = otto_barking_rude\none = otto_barking:bark\n", ["bark"], ["entry point bad: SystemExit: rude"]),
-    ("gone = otto_nowhere\none = otto_barking:bark\n", ["bark"], ["entry point gone: ModuleNotFoundError: No module named 'otto_nowhere'"]),
-    ("gone = otto_barking:purr\n", [], ["entry point gone: AttributeError: module 'otto_barking' has no attribute 'purr'"]),
+    (
+        "gone = otto_nowhere\none = otto_barking:bark\n",
+        ["bark"],
+        ["entry point gone: ModuleNotFoundError: No module named 'otto_nowhere'"],
+    ),
+    (
+        "gone = otto_barking:purr\n",
+        [],
+        ["entry point gone: AttributeError: module 'otto_barking' has no attribute 'purr'"],
+    ),
     ("plain = otto_barking:plain\n", [], ["entry point plain: TypeError: otto_barking:plain is not a skill"]),
 ]
 
@@ -259,7 +291,10 @@ SIGNATURE = {
                 {"name": "count", "type": "integer", "description": "How many.", "required": False},
                 {"name": "note", "type": "string"},
             ],
-            "examples": [{"text": "a large one", "call": 'order(size="large")'}, {"text": "two", "call": {"name": "order", "arguments": {"size": "small", "count": 2}}}],
+            "examples": [
+                {"text": "a large one", "call": 'order(size="large")'},
+                {"text": "two", "call": {"name": "order", "arguments": {"size": "small", "count": 2}}},
+            ],
         }
     ]
 }

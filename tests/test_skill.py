@@ -23,7 +23,10 @@ HERE = Path(__file__)
 
 def load(tmp_path: Path, source: str) -> Registry:
     """A registry of one file in a user's folder."""
-    (tmp_path / "mine.py").write_text("from typing import Literal\nfrom otto import skill, Context, Duration\n" + textwrap.dedent(source), encoding="utf-8")
+    (tmp_path / "mine.py").write_text(
+        "from typing import Literal\nfrom otto import skill, Context, Duration\n" + textwrap.dedent(source),
+        encoding="utf-8",
+    )
     return Registry.from_folder(tmp_path)
 
 
@@ -47,7 +50,9 @@ def test_a_function_and_its_docstring_are_the_declaration() -> None:
     assert spec.description == "Set a timer for a duration."
     assert [parameter.description for parameter in spec.parameters] == ["how long.", "what it is called."]
     assert spec.risk == Risk(read_only=True) and spec.deadline == 3 and not spec.takes_context
-    assert spec.examples == (Example("set a timer for five minutes", Call("timer", {"duration": "5 minutes"}), spec.where),)
+    assert spec.examples == (
+        Example("set a timer for five minutes", Call("timer", {"duration": "5 minutes"}), spec.where),
+    )
     assert spec.file == HERE and spec.where.startswith("test_skill.py:") and spec.target is timer
     assert timer(Duration("5 minutes"), "tea") == "5 minutes tea", "it stays callable as it was"
 
@@ -59,7 +64,12 @@ def test_bare_decorator_async_function_and_context() -> None:
         return url
 
     spec = spec_of(fetch)
-    assert spec is not None and spec.takes_context and spec.signature == "fetch(url: str)" and spec.deadline == DEFAULT_DEADLINE
+    assert (
+        spec is not None
+        and spec.takes_context
+        and spec.signature == "fetch(url: str)"
+        and spec.deadline == DEFAULT_DEADLINE
+    )
     assert asyncio.run(fetch(None, "x")) == "x"  # type: ignore[arg-type]
 
 
@@ -80,7 +90,11 @@ def test_a_class_where_there_is_state() -> None:
             return self.total
 
     spec = spec_of(Counter)
-    assert spec is not None and spec.signature == "count(step: int = 1)" and spec.parameters[0].description == "by how many."
+    assert (
+        spec is not None
+        and spec.signature == "count(step: int = 1)"
+        and spec.parameters[0].description == "by how many."
+    )
     counter = Counter()
     assert (counter(), counter(2)) == (1, 3)
 
@@ -144,14 +158,24 @@ BROKEN: list[tuple[Any, dict[str, Any], list[str]]] = [
     (say, {"examples": {"hi": 'shout(words="hi")'}}, ["'hi' teaches shout; an example of say calls say"]),
     (say, {"examples": {"hi": "say()"}}, ["say needs words"]),
     (say, {"examples": {"hi": 'say(words="hi", tone="flat")'}}, ["tone='flat' does not fit"]),
-    (say, {"examples": {"hi": 'say(word="hi")', "ho": "say(words=5)"}}, ["say has no parameter word; its parameters are: words, tone", "words=5 does not fit"]),
-    (no_docstring, {"destructive": True, "deadline": -1}, ["there is no docstring", "no_docstring is destructive", "deadline=-1 is not a time"]),
+    (
+        say,
+        {"examples": {"hi": 'say(word="hi")', "ho": "say(words=5)"}},
+        ["say has no parameter word; its parameters are: words, tone", "words=5 does not fit"],
+    ),
+    (
+        no_docstring,
+        {"destructive": True, "deadline": -1},
+        ["there is no docstring", "no_docstring is destructive", "deadline=-1 is not a time"],
+    ),
     (say, {"confirm": "Say {word}?"}, ["confirm asks about {word}"]),
 ]
 
 
 @pytest.mark.parametrize(("target", "options", "messages"), BROKEN)
-def test_broken_declarations_name_every_fault_with_file_and_line(target: Any, options: dict[str, Any], messages: list[str]) -> None:
+def test_broken_declarations_name_every_fault_with_file_and_line(
+    target: Any, options: dict[str, Any], messages: list[str]
+) -> None:
     with pytest.raises(SkillDeclarationError) as caught:
         declare(target, **options)
     problems = caught.value.problems
@@ -160,7 +184,9 @@ def test_broken_declarations_name_every_fault_with_file_and_line(target: Any, op
         assert problem.where.startswith("test_skill.py:") and int(problem.where.partition(":")[2]) > 10
         assert str(problem).removeprefix(f"{problem.where}: ").startswith(message)
         assert problem.mend
-    assert str(caught.value).startswith(f"The skill {options.get('name', target.__name__)} cannot be loaded:\n  test_skill.py:")
+    assert str(caught.value).startswith(
+        f"The skill {options.get('name', target.__name__)} cannot be loaded:\n  test_skill.py:"
+    )
 
 
 def test_an_unknown_risk_is_a_mistake_of_the_author(tmp_path: Path) -> None:
@@ -177,12 +203,16 @@ def test_an_undo_that_is_not_there_is_refused_at_load(tmp_path: Path) -> None:
     source = '@skill(undo="unsay")\ndef say(words: str) -> None:\n    """Say."""\n'
     registry = load(tmp_path, source)
     assert not registry.specs
-    assert "undo names unsay, which is not there; write def unsay(context: Context) beside it" in str(registry.problems[0])
+    assert "undo names unsay, which is not there; write def unsay(context: Context) beside it" in str(
+        registry.problems[0]
+    )
     (tmp_path / "mine.py").unlink()
     assert load(tmp_path, source + "\ndef unsay(context: Context) -> None: ...\n").specs["say"].undo == "unsay"
 
 
-def move(x: int, y: Annotated[int, Field(le=9)] = 0, how: Literal["slow", "fast"] = "slow", for_: Duration | None = None) -> None:
+def move(
+    x: int, y: Annotated[int, Field(le=9)] = 0, how: Literal["slow", "fast"] = "slow", for_: Duration | None = None
+) -> None:
     """Move."""
 
 
@@ -245,7 +275,9 @@ def test_canonical_calls_are_fixed_points_that_validate(data: st.DataObject) -> 
     assert spec.canonical(canonical) == canonical
     assert str(spec.canonical(Call.parse(str(canonical)))) == str(canonical)
     order = [parameter.name for parameter in spec.parameters]
-    assert [order.index(name) for name in canonical.arguments] == sorted(order.index(name) for name in canonical.arguments)
+    assert [order.index(name) for name in canonical.arguments] == sorted(
+        order.index(name) for name in canonical.arguments
+    )
 
 
 def test_numbers_are_canonical_in_calls() -> None:

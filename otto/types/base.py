@@ -22,6 +22,7 @@ class SpokenType:
 
     description: ClassVar[str]
     pattern: ClassVar[str]
+    refused: ClassVar[str] = ""  # what matches the pattern and yet is not of this type, where one expression cannot say both
     samples: ClassVar[tuple[str, ...]]
 
     @classmethod

@@ -7,6 +7,12 @@ import re
 from otto.types.base import SpokenText
 
 _MAX_WORDS = 6
+
+
+def _either(words: frozenset[str]) -> str:
+    return "|".join(sorted(words))
+
+
 _LETTER = r"[A-Za-zÀ-ÖØ-öø-ž]"
 _NOT_PLACES = frozenset(
     "a about again afternoon all an and any anywhere are at away bed cold day days degrees do does evening everywhere"
@@ -26,13 +32,14 @@ _INNER = frozenset(
     "am an and at by da de del den der des di do dos du el en in la le les of on sur the to upon van von".split()
 )
 _CODES = frozenset("uk usa uae us dc nyc eu".split())
-_PLACE_LEAD = re.compile(
-    r"^(?:(?:in|at|for|near|around|over in|out in|down in|up in|here in|the city of|city of|the town of|town of|the"
-    " village of"
-    r"|the country of|the state of|downtown|beautiful|good old|like|um|uh)\s+)+",
-    re.IGNORECASE,
+_PLACE_LEADS = (
+    "in|at|for|near|around|over in|out in|down in|up in|here in|the city of|city of|the town of|town of|the village of"
+    "|the country of|the state of|downtown|beautiful|good old|like|um|uh"
 )
-_PLACE_TAIL = re.compile(r"(?:(?:'s|')$|\s+(?:city centre|city center|please|right now|area)$)", re.IGNORECASE)
+_PLACE_TAILS = "city centre|city center|please|right now|area"
+_PLACE_LEAD = re.compile(rf"^(?:(?:{_PLACE_LEADS})\s+)+", re.IGNORECASE)
+_PLACE_TAIL = re.compile(rf"(?:(?:'s|')$|\s+(?:{_PLACE_TAILS})$)", re.IGNORECASE)
+_NEVER_LAST = _NOT_PLACES - {"us", "bed", "night", "rain", "noon", "long", "her", "all"}
 
 
 class Location(SpokenText):
@@ -41,6 +48,10 @@ class Location(SpokenText):
     __slots__ = ()
     description = "a place such as 'New York'"
     pattern = rf"{_LETTER}({_LETTER}|['-]{_LETTER}){{0,29}}( {_LETTER}({_LETTER}|['-]{_LETTER}){{0,29}}){{0,5}}"
+    refused = (
+        rf"(?i:(({_PLACE_LEADS}) )*(the )?({_either(_NOT_PLACES)})( ({_either(_NOT_PLACES)}))*('s| ({_PLACE_TAILS}))?"
+        rf"|(.* )?({_either(_NEVER_LAST)})('s| ({_PLACE_TAILS}))?)"
+    )
     samples = (
         "berlin", "new york", "paris", "london", "tokyo", "san francisco", "rio de janeiro", "sydney", "cape town",
         "oslo",
@@ -75,7 +86,6 @@ class Location(SpokenText):
 
 _PLACE_SIGNS = str.maketrans({",": " ", ".": None, "İ": "I", ";": " ", "?": " "})
 _PLACE_WORD = re.compile(rf"{_LETTER}(?:{_LETTER}|['-]{_LETTER}){{0,29}}")
-_NEVER_LAST = _NOT_PLACES - {"us", "bed", "night", "rain", "noon", "long", "her", "all"}
 
 
 def _titled(word: str, inner: bool) -> str:
@@ -114,10 +124,10 @@ def large_cities(count: int = 300) -> tuple[str, ...]:
 
 
 _APP_WORD = r"[a-z0-9][a-z0-9+#&'._-]{0,29}"
-_APP_LEAD = re.compile(r"^(?:(?:the|my|a|an|our|your|up|app|application|program|um|uh)\s+)+")
-_APP_TAIL = re.compile(
-    r"(?:(?:'s|')$|\s+(?:app|apps|application|program|programme|software|please|for me|thing)$)"
-)
+_APP_LEADS = "the|my|a|an|our|your|up|app|application|program|um|uh"
+_APP_TAILS = "app|apps|application|program|programme|software|please|for me|thing"
+_APP_LEAD = re.compile(rf"^(?:(?:{_APP_LEADS})\s+)+")
+_APP_TAIL = re.compile(rf"(?:(?:'s|')$|\s+(?:{_APP_TAILS})$)")
 _NOT_PROGRAMS = frozenset(
     "a an and any are everything for he her him i in is it its me mine my no nothing of on or our ours she so some"
     " someone"
@@ -133,6 +143,9 @@ class AppName(SpokenText):
     __slots__ = ()
     description = "a program's name such as 'firefox'"
     pattern = rf"{_APP_WORD}( {_APP_WORD}){{0,5}}"
+    refused = (
+        rf"(({_APP_LEADS}) )*({_either(_NOT_PROGRAMS)})( ({_either(_NOT_PROGRAMS)}))*('s|[.']| ({_APP_TAILS}))*"
+    )
     samples = (
         "firefox", "chrome", "the calculator", "visual studio code", "spotify", "the terminal", "text editor", "slack",
         "vlc",
