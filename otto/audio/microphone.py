@@ -93,6 +93,17 @@ class Microphone:
         return AudioError(f"The microphone cannot be opened ({error.args[0]})", f"choose another with: {_SETTING}")
 
 
+def input_devices() -> list[tuple[int, str, bool]]:
+    """Number and name of every input device, and whether it is the system's default. Raises AudioError: PortAudio is missing."""
+    portaudio = _portaudio()
+    default = portaudio.default.device[0]
+    return [
+        (number, str(device["name"]), number == default)
+        for number, device in enumerate(portaudio.query_devices())
+        if device["max_input_channels"]
+    ]
+
+
 def _portaudio() -> Any:
     try:
         import sounddevice

@@ -48,6 +48,11 @@ class Endpointer:
         self._voiced = self._silent = 0  # frames: of speech in all; of silence at the end
         self._vad_ms = 0.0
 
+    @property
+    def speaking(self) -> bool:
+        """Whether an utterance has begun and is not over."""
+        return bool(self._frames)
+
     def push(self, frame: AudioFrame) -> Utterance | None:
         """Take the next sound, at most half a second of it; return the utterance that it completes, if any."""
         done = None
