@@ -1,0 +1,1 @@
+"""Measures the assistant: suites, metrics, reports and comparisons."""
