@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -496,6 +498,16 @@ def test_a_skill_that_is_killed_takes_nobody_with_it(
     assert out + err == "", "what a skill prints goes to the log"
     if how == "hold":
         assert "a skill printed: this is not for the user" in deadly.log
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
+def test_ctrl_c_stops_the_skill_and_reaches_the_caller(deadly: Room) -> None:
+    deadly.run("pid()")
+    timer = threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT))
+    with pytest.raises(KeyboardInterrupt):
+        timer.start()
+        deadly.run('die(how="hold")')
+    assert deadly.run("pid()").ok
 
 
 def test_a_changed_skill_is_what_runs(deadly: Room) -> None:

@@ -180,7 +180,8 @@ def test_an_old_log_does_not_meet_the_new_file(path: Path) -> None:
 import os, sys
 from pathlib import Path
 from otto.store import Database, SkillStore
-SkillStore(Database(Path(sys.argv[1])), "s")["k"] = "old"
+store = SkillStore(Database(Path(sys.argv[1])), "s")
+store["k"] = "old"
 os._exit(1)
 """
     python(code, path).communicate()
