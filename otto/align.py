@@ -98,7 +98,7 @@ def _find(parameter: Parameter, value: Any, text: str, words: tuple[Word, ...], 
     matches = [
         Span(parameter.name, first, last)
         for first, last in _spans(free)
-        if words[first].text not in _LEADING and words[last].text not in _TRAILING and _canonical(parameter, span_text(text, words, first, last)) == canonical
+        if words[first].text not in _LEADING and words[last].text not in _TRAILING and parameter.said_value(span_text(text, words, first, last)) == canonical
     ]
     if not matches:
         return None
@@ -133,10 +133,3 @@ def _spans(free: list[int]) -> Iterator[tuple[int, int]]:
             if last not in available:
                 break
             yield first, last
-
-
-def _canonical(parameter: Parameter, said: str) -> Any:
-    try:
-        return parameter.canonical(said)
-    except InvalidCall:
-        return None

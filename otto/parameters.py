@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from otto.errors import InvalidCall, OttoError
 from otto.types import Number, SpokenType
+from otto.types.base import SpokenText
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
@@ -86,6 +87,15 @@ class Parameter:
     def canonical(self, value: Any) -> Any:
         """The value as a literal in its one canonical form. Raises InvalidCall."""
         return _literal(self.validate(value))
+
+    def said_value(self, said: str) -> Any:
+        """The canonical value of a single value's words, None where they are none: `canonical` without its errors, for searches."""
+        if self.spoken is not None and issubclass(self.spoken, SpokenText):
+            return self.spoken.normalise(said)
+        try:
+            return self.canonical([said] if self.is_list else said)
+        except InvalidCall:
+            return None
 
     @cached_property
     def canonical_default(self) -> Any:

@@ -21,6 +21,7 @@ FILLERS = tuple(
     for text in "um|uh|okay|please|hey otto|otto|so|like|hey|can you|could you please|i want you to|ok so|well|hmm|right|alright|hi otto|uh so|just".split("|")
 )
 TAILS = tuple(tuple(text.split()) for text in "please|thanks|for me|now|right now|okay|if you can|thank you|will you|otto".split("|"))
+STEPS_A_LIST = 4
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ def steps(sources: Sequence[Source], size: int, seed: int) -> Iterator[Step]:
     rng = random.Random(seed)
     samplers = [_Sampler(source, rng) for source in sources]
     while True:
-        yield rng.choices(samplers, [source.weight for source in sources])[0].step(size)
+        yield from rng.choices(samplers, [source.weight for source in sources])[0].steps(size)
 
 
 class _Sampler:
@@ -62,27 +63,32 @@ class _Sampler:
                 self.values[row.skill, span.parameter].append(row.words[span.first : span.last + 1])
         self.specs = {spec.name: spec for spec in source.specs if spec.name != OTHER}
 
-    def step(self, size: int) -> Step:
+    def steps(self, size: int) -> Iterator[Step]:
+        """A few steps under one list, each of sentences of like length: padding is wasted work."""
         names = list(self.specs)
         if self.rng.random() >= self.source.fixed_list:
             names = self.rng.sample(names, self.rng.randint(min(3, len(names)), min(18, len(names))))
         listed = set(names)
         pairs = []
-        for _ in range(size):
+        for _ in range(size * STEPS_A_LIST):
             row = self._row(names, listed)
             spec = self.specs.get(row.skill) if row.skill in listed else None
             call = span_call(spec, row.words, row.spans, row.fixed) if spec else f"{OTHER}()"
             pairs.append((embedded_suffix(" ".join(row.words)), call))
-        return Step(embedded_prefix(self.specs[name] for name in names), tuple(pairs))
+        prefix = embedded_prefix(self.specs[name] for name in names)
+        pairs.sort(key=lambda pair: len(pair[0]) + len(pair[1]))
+        groups = [pairs[start : start + size] for start in range(0, len(pairs), size)]
+        self.rng.shuffle(groups)
+        return (Step(prefix, tuple(group)) for group in groups)
 
     def _row(self, names: list[str], listed: set[str]) -> Row:
         kind = self.rng.random()
         absent = [name for name in self.specs if name not in listed]
-        if kind < 0.25 and self.by_skill[OTHER]:
+        if kind < 0.18 and self.by_skill[OTHER]:
             return self._varied(self.rng.choice(self.by_skill[OTHER]))
-        if kind < 0.35 and self.source.strays:
+        if kind < 0.27 and self.source.strays:
             return self.rng.choice(self.source.strays)
-        if kind < 0.42 and absent:
+        if kind < 0.33 and absent:
             return self._from(self.rng.choice(absent))
         return self._varied(self._from(self.rng.choice(names)))
 

@@ -28,16 +28,16 @@ EOS = "<eos>"
 class LlamaSettings:
     """Size and schedule. About 5.2 million parameters as it stands."""
 
-    vocabulary: int = 4096
+    vocabulary: int = 8192
     hidden: int = 256
-    feed_forward: int = 640
-    layers: int = 6
+    feed_forward: int = 768
+    layers: int = 4
     heads: int = 4
     key_value_heads: int = 2
     context: int = 2048  # tokens
-    steps: int = 4000
+    steps: int = 3600
     step_size: int = 48  # sentences
-    learning_rate: float = 1.5e-3
+    learning_rate: float = 1.2e-3
     warmup: int = 100  # steps
     weight_decay: float = 0.05
     seed: int = 7

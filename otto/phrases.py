@@ -1,0 +1,199 @@
+"""PhraseBook: the templates of all examples. It answers a known phrase without a model, and it writes the speech grammar.
+
+A template is an example with its values taken out: `set a timer for {duration}`. A known phrase is a template whose values
+are known too: any duration, number, time or date, but only those names and texts that an example has or a list holds, for
+"open {program}" also matches "open the door".
+"""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from otto.align import MAX_SPAN, Aligned, align
+from otto.call import Call
+from otto.errors import InvalidCall
+from otto.parameters import Parameter
+from otto.skill import OTHER, SkillSpec
+from otto.types import AppName, Location
+from otto.words import Word, span_text, split_words
+
+_LEADS = tuple(
+    tuple(text.split())
+    for text in "hey otto|okay otto|ok otto|hi otto|hello otto|otto|please|um|uh|so|okay|ok|well|hey|can you|could you|would you|can you please|could you please|would you please".split("|")
+)
+_TAILS = tuple(tuple(text.split()) for text in "please|otto|thanks|thank you|for me|for me please".split("|"))
+MAX_CHAIN = 3  # lead-ins and tails that are taken off, one after another
+
+
+@dataclass(frozen=True)
+class Slot:
+    """The place of a value in a template."""
+
+    parameter: str
+
+
+@dataclass(frozen=True)
+class Template:
+    """Words and slots of a sentence, and the arguments that no word holds."""
+
+    skill: str
+    tokens: tuple[str | Slot, ...]
+    fixed: tuple[tuple[str, Any], ...] = ()
+
+    def __str__(self) -> str:
+        return " ".join(f"{{{token.parameter}}}" if isinstance(token, Slot) else token for token in self.tokens)
+
+
+@dataclass
+class _Node:
+    """A state of the trie of all templates."""
+
+    words: dict[str, _Node] = field(default_factory=dict)
+    slots: dict[tuple[str, str], _Node] = field(default_factory=dict)  # (skill, parameter) → next
+    ends: set[tuple[str, tuple[tuple[str, Any], ...]]] = field(default_factory=set)  # (skill, fixed arguments)
+
+
+@dataclass(frozen=True)
+class _Match:
+    call: Call
+    literal: int  # words that the template itself has
+
+
+class PhraseBook:
+    """The templates of the skills' examples, and the values seen in each slot."""
+
+    def __init__(self, specs: Iterable[SkillSpec]) -> None:
+        self._specs = {spec.name: spec for spec in specs}
+        self._root = _Node()
+        self._values: dict[tuple[str, str], dict[str, str]] = {}  # normal text → as it was said first
+        counts: Counter[Template] = Counter()
+        for spec in self._specs.values():
+            for example in spec.examples:
+                aligned = align(spec, example)
+                if aligned.words and not aligned.missing:
+                    counts[self._learn(aligned)] += 1
+        self.templates: tuple[Template, ...] = tuple(counts)
+        self._counts = counts
+
+    def values(self, skill: str, parameter: str) -> tuple[str, ...]:
+        """What the examples say in a slot."""
+        return tuple(self._values.get((skill, parameter), {}).values())
+
+    def match(self, text: str) -> Call | None:
+        """The call of a known phrase, with a lead-in ("hey otto", "could you please") and a tail ("please") or without; None where it is none.
+
+        Two readings with different calls are none, unless one has more of the phrase's own words.
+        """
+        words = split_words(text)
+        for first, last in _without_fillers(words):
+            found = list(self._matches(text, words[first:last]))
+            if found:
+                best = max(match.literal for match in found)
+                calls = [match.call for match in found if match.literal == best]
+                return calls[0] if all(call == calls[0] for call in calls) else None
+        return None
+
+    def sample(self, rng: random.Random, skill: str | None = None) -> tuple[str, Call]:
+        """A sentence of a template with values of other examples, and its call. Raises ValueError where there is no template."""
+        templates = [template for template in self.templates if skill in (None, template.skill)]
+        if not templates:
+            raise ValueError(f"there is no template of {skill or 'any skill'}")
+        template = rng.choice(templates)
+        arguments = dict(template.fixed)
+        said = []
+        for token in template.tokens:
+            if isinstance(token, Slot):
+                value = rng.choice(self._sayable(template.skill, token.parameter))
+                arguments[token.parameter] = value
+                said.append(value)
+            else:
+                said.append(token)
+        return " ".join(said), self._specs[template.skill].canonical(Call(template.skill, arguments))
+
+    def hot_words(self, limit: int = 60) -> tuple[str, ...]:
+        """Names and rarer words of the phrases, which a speech engine should expect, the most used first."""
+        counts: Counter[str] = Counter()
+        for template in self.templates:
+            counts.update({token for token in template.tokens if isinstance(token, str) and len(token) > 3 and template.skill != OTHER})
+        for (skill, parameter), values in self._values.items():
+            if self._specs[skill].parameter(parameter).spoken is AppName:
+                counts.update({value: 3 for value in values})
+        return tuple(word for word, _ in counts.most_common(limit))
+
+    def _learn(self, aligned: Aligned) -> Template:
+        tokens: list[str | Slot] = []
+        at = 0
+        for span in aligned.spans:
+            tokens += [word.text for word in aligned.words[at : span.first]]
+            tokens.append(Slot(span.parameter))
+            said = " ".join(word.text for word in aligned.words[span.first : span.last + 1])
+            self._values.setdefault((aligned.skill, span.parameter), {}).setdefault(said, aligned.said(span))
+            at = span.last + 1
+        tokens += [word.text for word in aligned.words[at:]]
+        node = self._root
+        for token in tokens:
+            if isinstance(token, Slot):
+                node = node.slots.setdefault((aligned.skill, token.parameter), _Node())
+            else:
+                node = node.words.setdefault(token, _Node())
+        node.ends.add((aligned.skill, aligned.fixed))
+        return Template(aligned.skill, tuple(tokens), aligned.fixed)
+
+    def _matches(self, text: str, words: tuple[Word, ...]) -> Iterator[_Match]:
+        def walk(node: _Node, at: int, literal: int, said: dict[tuple[str, str], str]) -> Iterator[_Match]:
+            if at == len(words):
+                for skill, fixed in node.ends:
+                    arguments = dict(fixed) | {name: value for (owner, name), value in said.items() if owner == skill}
+                    yield _Match(Call(skill, arguments), literal)
+                return
+            following = node.words.get(words[at].text)
+            if following:
+                yield from walk(following, at + 1, literal + 1, said)
+            for key, after in node.slots.items():
+                for end in range(at + 1, min(len(words), at + MAX_SPAN) + 1):
+                    if end < len(words) and not after.slots and words[end].text not in after.words:
+                        continue  # the template goes on with another word
+                    if end == len(words) and not after.ends:
+                        continue
+                    value = self._known_value(key, text, words[at:end])
+                    if value is not None:
+                        yield from walk(after, end, literal, {**said, key: value})
+
+        for match in walk(self._root, 0, 0, {}):
+            try:
+                yield _Match(self._specs[match.call.name].canonical(match.call), match.literal)
+            except InvalidCall:
+                continue
+
+    def _known_value(self, key: tuple[str, str], text: str, words: tuple[Word, ...]) -> str | None:
+        parameter = self._specs[key[0]].parameter(key[1])
+        said = span_text(text, words, 0, len(words) - 1)
+        if " ".join(word.text for word in words) in self._values.get(key, {}):
+            return said
+        if _is_open(parameter):
+            return None
+        return said if parameter.said_value(said) is not None else None
+
+    def _sayable(self, skill: str, parameter: str) -> list[str]:
+        kind = self._specs[skill].parameter(parameter).spoken
+        return [*self.values(skill, parameter), *(kind.samples if kind else ())]
+
+
+def _is_open(parameter: Parameter) -> bool:
+    """Whether nearly any words fit, so that fitting shows nothing."""
+    return parameter.plain is str or parameter.spoken in (AppName, Location)
+
+
+def _without_fillers(words: tuple[Word, ...]) -> list[tuple[int, int]]:
+    """The ranges of words to look up: all of them, then less a lead-in, a tail, or both, the longest first."""
+    texts = tuple(word.text for word in words)
+    firsts, lasts = [0], [len(words)]
+    for _ in range(MAX_CHAIN):
+        firsts += [first + len(lead) for first in firsts for lead in _LEADS if texts[first : first + len(lead)] == lead]
+        lasts += [last - len(tail) for last in lasts for tail in _TAILS if texts[max(last - len(tail), 0) : last] == tail]
+    ranges = {(first, last) for first in firsts for last in lasts if first < last}
+    return sorted(ranges, key=lambda item: item[0] - item[1])
