@@ -13,7 +13,7 @@ from otto.messages import SpeechGrammar
 from otto.parameters import Parameter
 from otto.phrases import PhraseBook, Slot, Template
 from otto.skill import OTHER, SkillSpec
-from otto.types import AppName, Location
+from otto.types import AppName, Location, Number
 from otto.words import split_words
 
 LONGEST = 9  # words and slots of a phrase; longer ones are one person's own
@@ -61,29 +61,23 @@ def _tokens(template: Template, spec: SkillSpec, book: PhraseBook, rules: dict[s
 
 def _slot_rule(spec: SkillSpec, parameter: Parameter, book: PhraseBook, rules: dict[str, str]) -> _Token | None:
     """The name of the rule for a slot's values: its type's own rule, with what the examples say where the type is a list of names."""
-    listed = parameter.spoken.jsgf() if parameter.spoken else _number_rule(parameter)
-    if listed and parameter.spoken not in (AppName, Location):
-        name = f"<{(parameter.spoken.__name__ if parameter.spoken else 'Number')}>"
-        rules.setdefault(name, listed.rstrip())
-        return name
+    kind = parameter.spoken or (Number if parameter.plain in (int, float) else None)
+    if kind and kind not in (AppName, Location):
+        if f"<{kind.__name__}>" not in rules:
+            rules[f"<{kind.__name__}>"] = (kind.jsgf() or "").rstrip()
+        return f"<{kind.__name__}>"
     name = f"<{spec.name}_{parameter.name}>"
     if name not in rules:
         said = [_spoken(value) for value in (*book.values(spec.name, parameter.name), *(parameter.spoken.samples if parameter.spoken else ()))]
         choices = list(dict.fromkeys(value for value in said if value and len(value.split()) <= LONGEST_VALUE))
-        if listed:
-            type_name = parameter.spoken.__name__ if parameter.spoken else ""
-            rules.setdefault(f"<{type_name}>", listed.rstrip())
-            choices.append(f"<{type_name}>")
+        listed = kind.jsgf() if kind else None
+        if kind and listed:
+            rules[f"<{kind.__name__}>"] = listed.rstrip()
+            choices.append(f"<{kind.__name__}>")
         if not choices:
             return None
         rules[name] = f"{name} = {' | '.join(choices)};"
     return name
-
-
-def _number_rule(parameter: Parameter) -> str | None:
-    from otto.types import Number
-
-    return Number.jsgf() if parameter.plain in (int, float) else None
 
 
 def _spoken(value: str) -> str:
