@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from otto import scheduler
 from otto.call import Call
@@ -53,7 +53,7 @@ class Assistant:
         router: Router,
         dispatcher: Dispatcher,
         history: History,
-        stt: SpeechEngine | None = None,
+        open_stt: Callable[[Registry], SpeechEngine] | None = None,
         warn: Callable[[str], None] = LOGGER.warning,
     ) -> None:
         self.settings = settings
@@ -61,7 +61,8 @@ class Assistant:
         self.router = router
         self.dispatcher = dispatcher
         self.history = history
-        self._stt = stt
+        self._open_stt = open_stt
+        self._stt = open_stt(registry) if open_stt else None
         self._warn = warn
 
     @classmethod
@@ -93,14 +94,14 @@ class Assistant:
         registry.install()
         database = Database(settings.paths.data / DATABASE_NAME, warn)
         dispatcher = Dispatcher(registry, host or SilentHost(), database, settings)
-        engine = _open_speech(stt, registry, settings) if speech else None
+        open_stt = _speech_opener(stt or settings.stt.engine, settings) if speech else None
         return cls(
             settings,
             registry,
             open_router(router or settings.router.engine, registry, settings),
             dispatcher,
             History(database),
-            engine,
+            open_stt,
             warn,
         )
 
@@ -116,6 +117,7 @@ class Assistant:
                 f"A command has at most {MAX_TEXT:,} characters and this has {len(text):,}", "say it in fewer words"
             )
         text = text.encode("utf-8", "replace").decode("utf-8").strip()
+        self._refresh()
         heard = Transcript(text, TYPED, 0.0) if text else NotRecognized("nothing was said", TYPED, 0.0)
         return self._turn(heard, {}, dry_run)
 
@@ -127,6 +129,7 @@ class Assistant:
         """
         if self._stt is None:
             raise OttoError("This assistant was opened without a speech engine", "open it with speech=True")
+        self._refresh()
         heard = self._stt.transcribe(utterance)
         return self._turn(heard, {"vad": utterance.vad_ms, "stt": heard.ms}, dry_run, utterance)
 
@@ -147,7 +150,6 @@ class Assistant:
         if isinstance(heard, NotRecognized):
             turn = Turn(heard, None, timings=timings)
         else:
-            self._refresh()
             route = self.router.route(heard.text)
             timings["route"] = route.ms
             results = () if dry_run else self._dispatch(route, timings)
@@ -165,6 +167,8 @@ class Assistant:
         if self.registry.refresh():
             self.registry.install()
             self.router.update(self.registry)
+            if self._open_stt:  # what it listens for comes from the skills
+                self._stt = self._open_stt(self.registry)
             for problem in self.registry.problems:
                 self._warn(str(problem))
 
@@ -220,10 +224,10 @@ def announcements(database: Database) -> list[str]:
     return [scheduler.announcement(item, now) for item in scheduler.due(database, now)]
 
 
-def _open_speech(name: str | None, registry: Registry, settings: Settings) -> Any:
+def _speech_opener(name: str, settings: Settings) -> Callable[[Registry], SpeechEngine]:
     from otto.stt import open_engine
 
-    return open_engine(name or settings.stt.engine, registry, settings)
+    return lambda registry: open_engine(name, registry, settings)
 
 
 def _keep_audio(folder: Path, utterance: Utterance) -> Path:

@@ -18,6 +18,7 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 from otto.context import Clock, SkillContext
+from otto.errors import SkillFailed
 from otto.execute import Failure, Outcome, Speech, outcome_of
 from otto.log import LOGGER
 from otto.paths import room
@@ -29,7 +30,7 @@ Answer = TypeVar("Answer")
 Late = TypeVar("Late")
 POLL_SECONDS = 0.5  # how soon a wait notices that its deadline has moved
 GRACE_SECONDS = 0.3  # for a skill in the worker to see `cancelled` before it is killed
-START_SECONDS = 20.0  # for the worker to come up on a slow machine, before the skill's own time counts
+START_SECONDS = 60.0  # for the worker to come up on a slow machine; no part of the skill's own time
 
 
 def run_in_thread(name: str, run: Callable[[], Speech], clock: Clock) -> Outcome | None:
@@ -94,9 +95,15 @@ class _Process:
         threading.Thread(target=self._read_messages, daemon=True).start()
         threading.Thread(target=self._log_output, daemon=True).start()
         self._write(registry)
-        with contextlib.suppress(queue.Empty):
-            if self._messages.get(timeout=START_SECONDS) is None:  # it could not start: the job's wait is to see it too
-                self._messages.put(None)
+        try:
+            ready = self._messages.get(timeout=START_SECONDS)
+        except queue.Empty:
+            ready = None
+        if ready is None:
+            self.kill()
+            raise SkillFailed(
+                "The process that runs your skills did not start", "see what they import: otto skills check"
+            )
 
     @property
     def alive(self) -> bool:

@@ -82,6 +82,19 @@ def model_path(settings: Settings, name: str) -> Path:
     return model.path
 
 
+def installed_whisper(settings: Settings) -> str:
+    """The Whisper model to use: the one in the settings, else any on this machine; empty where there is none.
+
+    One in the settings that is damaged is named too: whoever opens it says so.
+    """
+    wanted = settings.stt.model
+    if wanted and Path(wanted).expanduser().is_dir():
+        return wanted
+    whispers = [model for model in list_models(settings) if model.kind == "whisper"]
+    usable = [model.name for model in whispers if model.installed or (model.name == wanted and model.path.is_dir())]
+    return wanted if wanted in usable else next(iter(usable), "")
+
+
 def pull_model(settings: Settings, name: str, endpoint: str | None = None) -> Path:
     """Download a model and return its folder. One that is whole is left as it is; an interrupted download goes on.
 

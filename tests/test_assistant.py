@@ -106,9 +106,21 @@ class Home:
             wave='wave(hand="left")',
             slow="slow()",
         )
-        ears = Ears(heard) if heard else None
+        self.opened: list[int] = []  # with how many skills the speech engine was opened
+
+        def open_ears(registry: Registry) -> Ears:
+            assert heard
+            self.opened.append(len(registry))
+            return Ears(heard)
+
         self.assistant = Assistant(
-            self.settings, self.registry, self.router, self.dispatcher, self.history, ears, self.warnings.append
+            self.settings,
+            self.registry,
+            self.router,
+            self.dispatcher,
+            self.history,
+            open_ears if heard else None,
+            self.warnings.append,
         )
 
 
@@ -225,6 +237,15 @@ def test_a_skill_of_a_second_ago_can_be_called(home: Home) -> None:
     assert home.warnings[0].startswith("bad.py:1: ")
     home.assistant.say("wave")
     assert home.router.updates == 1
+
+
+def test_the_speech_engine_learns_of_a_new_skill(tmp_path: Path) -> None:
+    home = Home(tmp_path, heard=Transcript("note milk", "ears", 30.0))
+    home.assistant.hear(UTTERANCE)
+    (tmp_path / "skills" / "mine.py").write_text(SKILLS + '\n@skill\ndef more() -> None:\n    """More."""\n')
+    home.assistant.hear(UTTERANCE)
+    home.assistant.hear(UTTERANCE)
+    assert home.opened == [4, 5]
 
 
 def test_where_nothing_can_be_stored_the_skill_still_answers(home: Home) -> None:

@@ -170,7 +170,7 @@ def talk(context: Context) -> str:
     found = [name, sure, dropped, item.id == id, item.text, item.label, year, dict(context.store), missing]
     return " ".join(map(str, [*found, context.settings["units"], context.call]))
 
-@skill(deadline=0.3)
+@skill(deadline=1.0)
 def patient(context: Context) -> str:
     """Ask somebody who is slow to answer."""
     return context.ask("Take your time.")
@@ -186,9 +186,9 @@ import ctypes, os, re, signal, subprocess, sys, time
 from typing import Literal
 from otto import Context, skill
 
-@skill(deadline=2.0)
-def die(how: Literal["kill", "exit", "crash", "hold", "fork"], context: Context) -> str:
-    """Take the process down, or never let go of the interpreter."""
+@skill(deadline=60)
+def die(how: Literal["kill", "exit", "crash", "fork"], context: Context) -> str:
+    """Take the process down."""
     context.store["tried"] = how
     if how == "kill":
         os.kill(os.getpid(), signal.SIGKILL)
@@ -199,6 +199,10 @@ def die(how: Literal["kill", "exit", "crash", "hold", "fork"], context: Context)
         os.kill(os.getpid(), signal.SIGKILL)
     if how == "crash":
         ctypes.string_at(0)
+
+@skill(deadline=2)
+def hold() -> str:
+    """Never let go of the interpreter."""
     print("this is not for the user")
     return str(re.match("(a+)+$", "a" * 60 + "b"))
 
@@ -394,7 +398,7 @@ def test_a_hanging_skill_is_stopped_and_its_late_answer_dropped(room: Room, how:
 
 
 def test_waiting_for_the_user_is_not_the_skills_time(room: Room) -> None:
-    room.person.delay = 0.8
+    room.person.delay = 1.3
     assert room.run("patient()").speech == "Ada"
 
 
@@ -477,27 +481,43 @@ def test_a_destructive_skill_without_undo_is_never_run_unasked(tmp_path: Path) -
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
 @pytest.mark.parametrize(
-    ("how", "reason"),
+    ("call", "reason"),
     [
-        ("kill", "failed (its process was killed by SIGKILL)"),
-        ("fork", "failed (its process was killed by SIGKILL)"),
-        ("exit", "failed (it ended its process with code 4)"),
-        ("crash", "failed (its process was killed by SIGSEGV)"),
-        ("hold", "gave no answer within 2 seconds and was stopped"),
+        ('die(how="kill")', "failed (its process was killed by SIGKILL)"),
+        ('die(how="fork")', "failed (its process was killed by SIGKILL)"),
+        ('die(how="exit")', "failed (it ended its process with code 4)"),
+        ('die(how="crash")', "failed (its process was killed by SIGSEGV)"),
+        ("hold()", "gave no answer within 2 seconds and was stopped"),
     ],
 )
 def test_a_skill_that_is_killed_takes_nobody_with_it(
-    deadly: Room, how: str, reason: str, capfd: pytest.CaptureFixture[str]
+    deadly: Room, call: str, reason: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    result = deadly.run(f'die(how="{how}")')
+    result = deadly.run(call)
     assert not result.ok
-    assert result.speech.startswith(f"The skill die {reason}")
-    assert "die" in deadly.log
+    assert result.speech.startswith(f"The skill {call[: call.index('(')]} {reason}")
+    assert reason in deadly.log
     assert int(deadly.run("pid()").speech) != os.getpid()
     out, err = capfd.readouterr()
     assert out + err == "", "what a skill prints goes to the log"
-    if how == "hold":
+    if call == "hold()":
         assert "a skill printed: this is not for the user" in deadly.log
+
+
+@pytest.mark.parametrize("trouble", ["os._exit(1)", "time.sleep(60)"])
+def test_a_worker_that_cannot_start(deadly: Room, monkeypatch: pytest.MonkeyPatch, trouble: str) -> None:
+    """As where a skill's imports work in Otto's process and not in the worker's."""
+    mine = deadly.home / "skills" / "mine.py"
+    mine.write_text(f"import os, time\nif os.getpid() != {os.getpid()}: {trouble}\n" + DEADLY)
+    monkeypatch.setattr("otto.isolation.START_SECONDS", 1.0 if "sleep" in trouble else 60.0)
+    assert deadly.registry.refresh()
+    assert deadly.run("pid()").speech.startswith(
+        "The process that runs your skills did not start; see what they import"
+    )
+    monkeypatch.undo()
+    mine.write_text(DEADLY)
+    deadly.registry.refresh()
+    assert deadly.run("pid()").ok
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
@@ -506,7 +526,7 @@ def test_ctrl_c_stops_the_skill_and_reaches_the_caller(deadly: Room) -> None:
     timer = threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT))
     with pytest.raises(KeyboardInterrupt):
         timer.start()
-        deadly.run('die(how="hold")')
+        deadly.run("hold()")
     assert deadly.run("pid()").ok
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from otto.config import Settings, load_settings
 from otto.errors import ModelError, NetworkError, StoreError, UsageError
-from otto.models import WHISPER, list_models, model_path, pull_model
+from otto.models import WHISPER, installed_whisper, list_models, model_path, pull_model
 
 FILES = {
     "config.json": b"{}",
@@ -113,6 +113,16 @@ def test_what_is_installed_is_found(home: Settings) -> None:
 
 def test_a_folder_is_a_model_too(home: Settings, tmp_path: Path) -> None:
     assert model_path(home, str(installed(tmp_path / "mine"))) == tmp_path / "mine"
+
+
+def test_the_whisper_model_to_use(home: Settings, tmp_path: Path) -> None:
+    assert installed_whisper(home) == ""
+    installed(home.paths.models / "whisper" / "base")
+    assert installed_whisper(home) == "base", "any is better than none"
+    (installed(home.paths.models / "whisper" / "small.en") / "model.bin").unlink()
+    assert installed_whisper(home) == "small.en", "the user is told that it is damaged"
+    mine = load_settings(environ={"OTTO_HOME": str(tmp_path), "OTTO_STT_MODEL": str(installed(tmp_path / "mine"))})
+    assert installed_whisper(mine) == str(tmp_path / "mine")
 
 
 @pytest.mark.parametrize("lost", ["model.bin", "tokenizer.json", "vocabulary.txt", "config.json"])
