@@ -94,7 +94,7 @@ def test_help(installed: Installed) -> None:
 def test_skills_list(installed: Installed) -> None:
     listed = installed("skills", "list", "--json")
     assert (listed.returncode, listed.stderr) == (0, "")
-    names = {skill["name"] for skill in json.loads(listed.stdout)}
+    names = {json.loads(line)["name"] for line in listed.stdout.splitlines()}
     assert names == {path.stem for path in (ROOT / "skills").glob("*.py")}
 
 
