@@ -21,9 +21,10 @@ from otto.parameters import Parameter
 from otto.ranges import decimal_regex, integer_regex
 from otto.skill import OTHER, SkillSpec
 from otto.types import Number
+from otto.words import split_words
 
 MAX_CALLS = 8  # in one answer
-MAX_SPAN = 40  # pieces of an utterance in a value that is not free text
+MAX_SPAN = 40  # words of an utterance in a value that is not free text
 
 Value = Callable[[Parameter], "str | None"]  # a grammar's expression for one item, None where none can be said
 
@@ -34,8 +35,6 @@ text ::= "\"" mark+ (" " mark+)* "\""
 mark ::= "\\" ["\\] |
   [^"\\\x00-\x20\x7F-\xA0\xAD\u0600-\u0605\u1680\u180E\u2000-\u200F\u2028-\u202F\u205F-\u206F\u3000\uE000-\uF8FF\uFEFF\uFFF0-\uFFFF]
 """
-_OUTSIDE = frozenset(' ,.;:?!"“”…')  # what a value that is not free text neither begins nor ends with
-_PIECE = re.compile(r"['’]s\b|[^\W_]+(?:[.,:'’](?!s\b)[^\W_]+)*|\S")
 
 
 def call_grammar(specs: Iterable[SkillSpec], *, several: bool = False) -> str:
@@ -70,7 +69,8 @@ def call_grammar(specs: Iterable[SkillSpec], *, several: bool = False) -> str:
 def span_grammar(specs: Iterable[SkillSpec], utterance: str, *, checked: bool = True) -> str:
     """A Lark grammar of the calls whose texts are spans of the utterance: of its words, in order, without gaps.
 
-    The values are as they were said: validation turns "five minutes" into "5 minutes".
+    The words are those of `otto.words`, each with a space before it: so a model writes it with the tokens that it read. The
+    values are as they were said: validation turns " five minutes" into "5 minutes".
 
     Args:
         specs: the installed skills.
@@ -79,7 +79,7 @@ def span_grammar(specs: Iterable[SkillSpec], utterance: str, *, checked: bool = 
             whose required argument was not said cannot be called. Without it the grammar is made sooner, and the call
             may not validate.
     """
-    parts = pieces(utterance)
+    parts = [f" {word.text}" for word in split_words(utterance)]
     terminals = {"SPAN": _span_terminal(parts)} if parts else {}
     spans = list(_spans(parts)) if checked else []
     names: dict[str, str | None] = {}  # a type with its bounds → its terminal, None where no span is of it
@@ -100,21 +100,6 @@ def span_grammar(specs: Iterable[SkillSpec], utterance: str, *, checked: bool = 
         return names[kind]
 
     return _lark(specs, value, terminals, several=False, canonical=False)
-
-
-def pieces(utterance: str) -> list[str]:
-    """The utterance cut into words, marks and the white space between them: what spans begin and end at.
-
-    `"what's 3.5*2?"` → `["what", "'s", " ", "3.5", "*", "2", "?"]`.
-    """
-    found: list[str] = []
-    end = 0
-    for match in _PIECE.finditer(utterance):
-        if found and match.start() > end:
-            found.append(" ")
-        found.append(match.group())
-        end = match.end()
-    return found
 
 
 def gbnf(specs: Iterable[SkillSpec], *, several: bool = False) -> str:
@@ -307,13 +292,12 @@ def _slashed(regex: str) -> str:
 
 def _span_terminal(parts: Sequence[str]) -> str:
     chunks = [printed(part)[1:-1] for part in parts]
-    return f'"\\"" (%regex {json.dumps({"substring_chunks": chunks})} & /[^ ](.*[^ ])?/) "\\""'
+    return f'"\\"" (%regex {json.dumps({"substring_chunks": chunks})} & /.+/) "\\""'
 
 
 def _spans(parts: Sequence[str]) -> Iterable[str]:
-    """Every run of pieces that begins and ends with a word, or with a mark that can be part of a value, each once."""
-    ends = [index for index, part in enumerate(parts) if part not in _OUTSIDE]
-    runs = ("".join(parts[start : end + 1]) for start in ends for end in ends if start <= end < start + MAX_SPAN)
+    """Every run of words, each once."""
+    runs = ("".join(parts[start:end]) for start in range(len(parts)) for end in range(start + 1, min(len(parts), start + MAX_SPAN) + 1))
     return dict.fromkeys(runs)
 
 

@@ -44,12 +44,19 @@ class Step:
     pairs: tuple[tuple[str, str], ...]  # (suffix, call)
 
 
-def steps(sources: Sequence[Source], size: int, seed: int) -> Iterator[Step]:
-    """Steps of `size` sentences without end, the sources mixed by weight."""
+def steps(sources: Sequence[Source], size: int, seed: int, without_list: int = 0) -> Iterator[Step]:
+    """Steps of `size` sentences without end, the sources mixed by weight.
+
+    The first `without_list` have an empty skill list: over a long one, attention is spread so thin at first that nothing of the
+    sentence is learnt for a thousand steps.
+    """
     rng = random.Random(seed)
     samplers = [_Sampler(source, rng) for source in sources]
+    count = 0
     while True:
-        yield from rng.choices(samplers, [source.weight for source in sources])[0].steps(size)
+        for step in rng.choices(samplers, [source.weight for source in sources])[0].steps(size, listed=count >= without_list):
+            count += 1
+            yield step
 
 
 class _Sampler:
@@ -63,27 +70,27 @@ class _Sampler:
                 self.values[row.skill, span.parameter].append(row.words[span.first : span.last + 1])
         self.specs = {spec.name: spec for spec in source.specs if spec.name != OTHER}
 
-    def steps(self, size: int) -> Iterator[Step]:
+    def steps(self, size: int, listed: bool) -> Iterator[Step]:
         """A few steps under one list, each of sentences of like length: padding is wasted work."""
         names = list(self.specs)
-        if self.rng.random() >= self.source.fixed_list:
+        if listed and self.rng.random() >= self.source.fixed_list:
             names = self.rng.sample(names, self.rng.randint(min(3, len(names)), min(18, len(names))))
-        listed = set(names)
+        known = set(names)
         pairs = []
         for _ in range(size * STEPS_A_LIST):
-            row = self._row(names, listed)
-            spec = self.specs.get(row.skill) if row.skill in listed else None
+            row = self._row(names, known)
+            spec = self.specs.get(row.skill) if row.skill in known else None
             call = span_call(spec, row.words, row.spans, row.fixed) if spec else f"{OTHER}()"
             pairs.append((embedded_suffix(" ".join(row.words)), call))
-        prefix = embedded_prefix(self.specs[name] for name in names)
+        prefix = embedded_prefix(self.specs[name] for name in names if listed)
         pairs.sort(key=lambda pair: len(pair[0]) + len(pair[1]))
         groups = [pairs[start : start + size] for start in range(0, len(pairs), size)]
         self.rng.shuffle(groups)
         return (Step(prefix, tuple(group)) for group in groups)
 
-    def _row(self, names: list[str], listed: set[str]) -> Row:
+    def _row(self, names: list[str], known: set[str]) -> Row:
         kind = self.rng.random()
-        absent = [name for name in self.specs if name not in listed]
+        absent = [name for name in self.specs if name not in known]
         if kind < 0.18 and self.by_skill[OTHER]:
             return self._varied(self.rng.choice(self.by_skill[OTHER]))
         if kind < 0.27 and self.source.strays:

@@ -15,13 +15,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from finetune.embedded.sample import Source, Step, steps
+from otto.router.llama import EOS
 
 if TYPE_CHECKING:
     import torch
     from tokenizers import Tokenizer
     from transformers import LlamaForCausalLM
-
-EOS = "<eos>"
 
 
 @dataclass(frozen=True)
@@ -36,6 +35,7 @@ class LlamaSettings:
     key_value_heads: int = 2
     context: int = 2048  # tokens
     steps: int = 3600
+    without_list: int = 1000  # of the steps: the first ones, on sentences alone
     step_size: int = 48  # sentences
     learning_rate: float = 1.2e-3
     warmup: int = 100  # steps
@@ -95,7 +95,7 @@ def train_llama(sources: Sequence[Source], settings: LlamaSettings, folder: Path
     model = LlamaForCausalLM(config)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     trainer = _Trainer(model.to(device), tokenizer, settings)
-    trainer.run(steps(sources, settings.step_size, settings.seed + 1), folder)
+    trainer.run(steps(sources, settings.step_size, settings.seed + 1, settings.without_list), folder)
     model.float().cpu().save_pretrained(folder / "model")
     tokenizer.save(str(folder / "model" / "tokenizer.json"))
     return folder / "model"
@@ -188,7 +188,7 @@ class _Trainer:
         ids, labels = self._batch(step)
         ids, labels = ids.to(device), labels.to(device)
         size, length = ids.shape
-        prefix = torch.tensor([self.tokenizer.encode(step.prefix).ids], device=device)
+        prefix = torch.tensor([self.tokenizer.encode(step.prefix or "\n").ids], device=device)
         cached = self.model.model(prefix, use_cache=True).past_key_values
         shared = DynamicCache()
         for number, layer in enumerate(cached.layers):

@@ -1,0 +1,50 @@
+"""Exports the trained Llama to int8 ONNX with a key-value cache, as onnxruntime runs it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from otto.errors import MissingExtra, ModelError
+
+
+def export_llama(model: Path, folder: Path) -> Path:
+    """Write `llama.onnx` and `llama.json` (its tokenizer and sizes) of a transformers checkpoint into a folder.
+
+    The builder of onnxruntime-genai quantises the weights to 8 bits in blocks (MatMulNBits), which scores as the float
+    weights do; it is needed here only, not where the model runs.
+
+    Raises:
+        MissingExtra: the builder is not installed.
+        ModelError: it fails; the sentence has its last line.
+    """
+    try:
+        import onnxruntime_genai  # noqa: F401
+    except ImportError:
+        raise MissingExtra("onnxruntime-genai", "finetune") from None
+    with tempfile.TemporaryDirectory() as scratch:
+        out = Path(scratch) / "onnx"
+        command = [sys.executable, "-m", "onnxruntime_genai.models.builder", "-m", str(model), "-o", str(out), "-p", "int8", "-e", "cpu", "-c", scratch]
+        done = subprocess.run([*command, "--extra_options", "hf_remote=false"], capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise ModelError(f"The export failed ({(done.stderr.strip().splitlines() or ['no message'])[-1]})", "see the log above")
+        _one_file(out / "model.onnx", folder / "llama.onnx")
+        shape = json.loads((out / "genai_config.json").read_text())["model"]["decoder"]
+    sizes = {"layers": shape["num_hidden_layers"], "key_value_heads": shape["num_key_value_heads"], "head_size": shape["head_size"]}
+    tokenizer = json.loads((model / "tokenizer.json").read_text())
+    (folder / "llama.json").write_text(json.dumps({"sizes": sizes, "tokenizer": tokenizer}, separators=(",", ":")))
+    return folder / "llama.onnx"
+
+
+def _one_file(source: Path, target: Path) -> None:
+    """Put the weights, which the builder writes beside the graph, inside it."""
+    import onnx
+
+    model = onnx.load(str(source))
+    target.parent.mkdir(parents=True, exist_ok=True)
+    onnx.save(model, str(target.with_suffix(".part")), save_as_external_data=False)
+    shutil.move(target.with_suffix(".part"), target)
