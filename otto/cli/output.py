@@ -115,10 +115,10 @@ def show_said(turn: Turn, dry_run: bool = False) -> None:
             out(result.speech, "" if result.ok else "bad")
 
 
-def show_heard(turn: Turn) -> None:
+def show_heard(turn: Turn, indent: int = 2) -> None:
     """A spoken command's outcome, one labelled line each."""
     for label, text, style in heard_lines(turn):
-        out(f"  {label:<{LABEL_WIDTH}}{text}", style)
+        out(f"{'':{indent}}{label:<{LABEL_WIDTH}}{text}", style)
 
 
 def heard_lines(turn: Turn) -> Iterable[tuple[str, str, str]]:

@@ -1,0 +1,202 @@
+"""Examines this installation: every dependency, folder, device, model and key, its state and the mend. Nothing is changed or sent."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import sqlite3
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any, Literal
+
+from otto.config import Settings, config_file
+from otto.errors import OttoError
+from otto.registry import Registry
+from otto.store import DATABASE_NAME
+
+DISTRIBUTION = "otto-assistant"
+DEVELOPMENT = ("test", "dev")  # extras that only who changes Otto needs
+State = Literal["ok", "off", "fault"]  # off: not there, and Otto works without it
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that was looked at."""
+
+    area: str
+    name: str
+    state: State
+    detail: str
+    mend: str = ""
+
+
+def examine(settings: Settings) -> Iterator[Check]:
+    """Look at one thing after another."""
+    registry = Registry.load(settings.paths.skills)
+    areas: list[tuple[str, Callable[[], Iterator[Check]]]] = [
+        ("python", _python),
+        ("packages", _packages),
+        ("settings", lambda: _settings(settings)),
+        ("skills", lambda: _skills(registry)),
+        ("microphone", lambda: _devices(settings)),
+        ("speech", lambda: _speech(settings, registry)),
+        ("router", lambda: _router(settings, registry)),
+        ("models", lambda: _models(settings)),
+        ("keys", lambda: _keys(settings)),
+    ]
+    for area, checks in areas:
+        try:
+            yield from checks()
+        except OttoError as error:
+            yield Check(area, area, "fault", error.what, error.mend)
+        except Exception as error:  # noqa: BLE001  a part that breaks the examination is a finding
+            yield Check(area, area, "fault", f"{type(error).__name__}: {error}", "install otto-assistant anew")
+
+
+def _python() -> Iterator[Check]:
+    version = ".".join(map(str, sys.version_info[:3]))
+    fits = (3, 10) <= sys.version_info[:2] <= (3, 13)
+    yield Check("python", "python", "ok" if fits else "fault", version, "" if fits else "install Otto with Python 3.10 to 3.13")
+
+
+def _packages() -> Iterator[Check]:
+    """What the distribution says it needs, and what its extras would add."""
+    try:
+        needed = metadata.requires(DISTRIBUTION) or []
+    except metadata.PackageNotFoundError:
+        yield Check("packages", DISTRIBUTION, "off", "not installed, run from its folder", "install it with: pip install -e .")
+        return
+    seen = set()
+    for text in needed:
+        name, extra = _requirement(text)
+        if name is None or name in seen or extra in DEVELOPMENT:
+            continue
+        seen.add(name)
+        try:
+            yield Check("packages", name, "ok", metadata.version(name))
+        except metadata.PackageNotFoundError:
+            if extra:
+                yield Check("packages", name, "off", f"not installed, only for {extra}", f'pip install "{DISTRIBUTION}[{extra}]"')
+            else:
+                yield Check("packages", name, "fault", "not installed", f"pip install {name}")
+
+
+def _requirement(text: str) -> tuple[str | None, str]:
+    """The package and the extra that asks for it; None where this Python or system does not need it."""
+    from packaging.requirements import Requirement
+
+    requirement = Requirement(text)
+    extras = re.findall(r"extra\s*==\s*['\"]([^'\"]+)", str(requirement.marker or ""))
+    extra = extras[0] if extras else ""
+    if requirement.marker and not requirement.marker.evaluate({"extra": extra}):
+        return None, extra
+    return requirement.name, extra
+
+
+def _settings(settings: Settings) -> Iterator[Check]:
+    file = config_file()
+    yield Check("settings", "file", "ok", str(file) if file.exists() else f"{file} (not there: the defaults are in force)")
+    for name, folder in settings.paths.model_dump().items():
+        yield _folder(name, folder)
+    yield _database(settings.paths.data / DATABASE_NAME)
+
+
+def _folder(name: str, folder: Path) -> Check:
+    place = folder
+    while not place.exists() and place != place.parent:
+        place = place.parent
+    if place.is_dir() and os.access(place, os.W_OK):
+        return Check("settings", f"folder {name}", "ok", str(folder))
+    return Check("settings", f"folder {name}", "fault", f"{folder} cannot be written", f"make {place} writable, or set another: otto config set paths.{name} FOLDER")
+
+
+def _database(file: Path) -> Check:
+    if not file.exists():
+        return Check("settings", "database", "ok", f"{file} (made with the first command)")
+    try:
+        with contextlib.closing(sqlite3.connect(f"{file.resolve().as_uri()}?mode=ro", uri=True, timeout=2)) as connection:
+            state = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+    except sqlite3.Error as error:
+        state = str(error)
+    if state == "ok":
+        return Check("settings", "database", "ok", str(file))
+    return Check("settings", "database", "fault", f"{file} is damaged ({state})", "nothing to do: the next command sets it aside and begins a new one")
+
+
+def _skills(registry: Registry) -> Iterator[Check]:
+    yield Check("skills", "installed", "ok", f"{len(registry)}: {', '.join(registry.specs)}")
+    for problem in registry.problems:
+        yield Check("skills", problem.where, "fault", problem.what, problem.mend)
+
+
+def _devices(settings: Settings) -> Iterator[Check]:
+    """PortAudio, and every input that it knows. Without them Otto still takes files and text."""
+    from otto.audio.microphone import input_devices
+
+    try:
+        devices = input_devices()
+    except OttoError as error:
+        yield Check("microphone", "PortAudio", "off", error.what, error.mend)
+        return
+    yield Check("microphone", "PortAudio", "ok", "found")
+    wanted = settings.audio.input
+    if not devices:
+        yield Check("microphone", "microphone", "off", "there is none", "plug one in; without one: otto say TEXT, otto hear FILE")
+    elif wanted and not any(wanted == str(number) or wanted.casefold() in name.casefold() for number, name, _ in devices):
+        yield Check("microphone", "microphone", "fault", f"there is none called {wanted}", "choose one of these: otto config set audio.input NAME")
+    for number, name, is_default in devices:
+        yield Check("microphone", str(number), "ok", f"{name}{' (default)' if is_default else ''}")
+
+
+def _speech(settings: Settings, registry: Registry) -> Iterator[Check]:
+    from otto.stt import open_engine
+
+    engine = open_engine(settings.stt.engine, registry, settings)
+    if engine.name == "closed-phrase":
+        mend = f"for free speech: otto models pull {settings.stt.model}"
+        yield Check("speech", "engine", "ok", "closed-phrase: limited to the phrases of the installed skills", mend)
+    else:
+        yield Check("speech", "engine", "ok", engine.name)
+
+
+def _router(settings: Settings, registry: Registry) -> Iterator[Check]:
+    from otto.router import open_router
+
+    router = open_router(settings.router.engine, registry, settings)
+    yield Check("router", "engine", "ok", router.name)
+
+
+def _models(settings: Settings) -> Iterator[Check]:
+    from otto.models import list_models, model_path
+
+    for model in list_models(settings):
+        if model.installed:
+            yield Check("models", model.name, "ok", str(model_path(settings, model.name)))
+        elif model.path.is_dir():
+            yield Check("models", model.name, "fault", f"{model.path} is damaged", f"otto models pull {model.name}")
+    wanted = settings.stt.model
+    if not any(model.installed and model.name == wanted for model in list_models(settings)) and not Path(wanted).is_dir():
+        yield Check("models", wanted, "off", "not on this machine", f"otto models pull {wanted}")
+
+
+def _keys(settings: Settings) -> Iterator[Check]:
+    """Which keys are there; never what they are."""
+    wanted: dict[str, str] = {settings.openai.api_key_env: "the skills openai and story"}
+    if settings.router.engine == "openai":
+        wanted[settings.router.api_key_env] = "the router"
+    for variable, user in wanted.items():
+        if not variable:
+            continue
+        if os.environ.get(variable):
+            yield Check("keys", variable, "ok", f"set, for {user}")
+        else:
+            yield Check("keys", variable, "off", f"not set; it is for {user}", f"export {variable}=…")
+
+
+def as_json(check: Check) -> dict[str, Any]:
+    """What `otto doctor --json` prints."""
+    return {"area": check.area, "name": check.name, "state": check.state, "detail": check.detail, "mend": check.mend}
