@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 _TOKEN = re.compile(r"\s*(?:(<[^<>\s]+>)|([\[\]()|;=*+])|([^\s\[\]()|;=*+<>/{}]+)|(\S))")
 _HEADER = re.compile(r"^\s*#JSGF[^;]*;\s*grammar\s+[^;]+;")
+_NOTHING = "<NULL>"  # JSGF's name for no word at all
 
 
 class JsgfError(ValueError):
@@ -41,19 +42,20 @@ class WordGraph:
 
     def accepts(self, words: list[str]) -> bool:
         """Whether the words are one whole sentence."""
-        at = self._free({self.start})
+        at = self.free(self.start)
         for word in words:
-            at = self._free({target for state in at for target, label in self._next.get(state, ()) if label == word})
+            at = {end for state in at for target, label in self._next.get(state, ()) if label == word for end in self.free(target)}
         return self.final in at
 
-    def _free(self, states: set[int]) -> set[int]:
-        waiting = list(states)
+    def free(self, state: int) -> set[int]:
+        """The states that no word lies before, itself among them."""
+        found, waiting = {state}, [state]
         while waiting:
             for target, label in self._next.get(waiting.pop(), ()):
-                if label is None and target not in states:
-                    states.add(target)
+                if label is None and target not in found:
+                    found.add(target)
                     waiting.append(target)
-        return states
+        return found
 
 
 def read_jsgf(text: str) -> WordGraph:
@@ -158,7 +160,7 @@ class _Parser:
             raise JsgfError(f"{token!r} stands after nothing")
         else:
             first, last = nfa.state(), nfa.state()
-            nfa.join(first, last, token)
+            nfa.join(first, last, None if token == _NOTHING else token)
         while self._peek() in ("*", "+"):
             first, last = _repeated(nfa, first, last, self._take() == "*")
         return first, last
@@ -264,30 +266,46 @@ def _compile(name: str, rules: dict[str, _Automaton], done: dict[str, _Automaton
 
 
 def _flatten(public: str, automata: dict[str, _Automaton]) -> WordGraph:
+    """One graph of words. A rule is copied once for each state that it leads to, however many mentions there are."""
     arcs: set[tuple[int, int, str | None]] = set()
+    entries: dict[tuple[str, int], int] = {}
     states = 2  # 0 is the start, 1 the end
 
-    def lay(name: str, entry: int, end: int) -> None:
-        """Copy a rule's automaton between two states. Arcs into a final state lead to `end`, and on where that goes on."""
+    def new_state() -> int:
         nonlocal states
-        automaton = automata[name]
-        place = {0: entry}
-        for state in range(1, len(automaton.arcs)):
-            if automaton.arcs[state]:
-                place[state] = states
-                states += 1
+        states += 1
+        return states - 1
+
+    def entry_of(name: str, end: int) -> int:
+        if (name, end) not in entries:
+            entries[name, end] = new_state()
+            lay(automata[name], entries[name, end], end)
+        return entries[name, end]
+
+    def place_of(automaton: _Automaton, state: int, end: int) -> int:
+        row = automaton.arcs[state]
+        if len(row) == 1 and state not in automaton.final:  # nothing but a last mention: no state between
+            symbol, target = next(iter(row.items()))
+            if _is_rule(symbol) and target in automaton.final and not automaton.arcs[target]:
+                return entry_of(symbol, end)
+        return new_state()
+
+    def lay(automaton: _Automaton, entry: int, end: int) -> None:
+        """Arcs into a final state lead to `end`, and on where that state goes on."""
+        place = {0: entry} | {state: place_of(automaton, state, end) for state, row in enumerate(automaton.arcs) if state and row}
         if 0 in automaton.final:
             arcs.add((entry, end, None))
         for state, row in enumerate(automaton.arcs):
             for symbol, target in row.items():
-                ends = ([end] if target in automaton.final else []) + ([place[target]] if target in place else [])
-                for reached in ends:
+                for reached in ([end] if target in automaton.final else []) + ([place[target]] if target in place else []):
                     if _is_rule(symbol):
-                        lay(symbol, place[state], reached)
+                        inner = entry_of(symbol, reached)
+                        if inner != place[state]:
+                            arcs.add((place[state], inner, None))
                     else:
                         arcs.add((place[state], reached, symbol))
 
-    lay(public, 0, 1)
+    lay(automata[public], 0, 1)
     if not arcs:
         raise JsgfError("the grammar has no sentence")
     return WordGraph(0, 1, tuple(sorted(arcs, key=lambda arc: (arc[0], arc[1], arc[2] or ""))))

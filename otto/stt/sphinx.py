@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from otto.errors import ModelError
@@ -74,13 +75,23 @@ class ClosedPhraseEngine:
 def _decoder(graph: WordGraph) -> Decoder:
     from pocketsphinx import Config, Decoder, get_model_path
 
-    decoder = Decoder(Config(lm=None, cmn="batch", loglevel="FATAL"))
+    # bestpath would search the lattice again, and end in the middle of a sentence; the live mean would remember earlier utterances
+    decoder = Decoder(Config(lm=None, cmn="batch", bestpath=False, loglevel="FATAL"))
     for word in sorted({word for _, _, word in graph.arcs if word}):
         if decoder.lookup_word(word) is None:
             decoder.add_word(word, pronounce(word, decoder.lookup_word), False)
-    arcs = [(source, target, 1.0) if word is None else (source, target, 1.0, word) for source, target, word in graph.arcs]
-    decoder.add_fsg(_WORDS, decoder.create_fsg(_WORDS, graph.start, graph.final, arcs))
+    decoder.add_fsg(_WORDS, decoder.create_fsg(_WORDS, graph.start, graph.final, list(_transitions(graph))))
     for option, value in _SOUND_SEARCH.items():
         decoder.config[option] = value
     decoder.add_allphone_file(_SOUNDS, get_model_path("en-us/en-us-phone.lm.bin"))
     return decoder
+
+
+def _transitions(graph: WordGraph) -> Iterator[tuple[int, int, float] | tuple[int, int, float, str]]:
+    """The graph as PocketSphinx takes it: free arcs are followed once only, so a chain of them needs a shortcut."""
+    for source, target, word in graph.arcs:
+        if word:
+            yield source, target, 1.0, word
+    for source in sorted({source for source, _, word in graph.arcs if word is None}):
+        for target in sorted(graph.free(source) - {source}):
+            yield source, target, 1.0
