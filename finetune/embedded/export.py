@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from otto.errors import MissingExtra, ModelError
 
@@ -45,6 +46,33 @@ def _one_file(source: Path, target: Path) -> None:
     import onnx
 
     model = onnx.load(str(source))
+    _quantise_embeddings(model)
     target.parent.mkdir(parents=True, exist_ok=True)
     onnx.save(model, str(target.with_suffix(".part")), save_as_external_data=False)
     shutil.move(target.with_suffix(".part"), target)
+
+
+def _quantise_embeddings(model: Any) -> None:
+    """Store the word vectors as int8 with a scale a word: the builder leaves them in float32, half of the file."""
+    import numpy as np
+    from onnx import TensorProto, helper, numpy_helper
+
+    graph = model.graph
+    gather = next(node for node in graph.node if node.op_type == "Gather" and "embed_tokens" in node.input[0])
+    stored = next(item for item in graph.initializer if item.name == gather.input[0])
+    weights = numpy_helper.to_array(stored).astype(np.float32)
+    scale = np.abs(weights).max(axis=1, keepdims=True) / 127 + 1e-12
+    graph.initializer.remove(stored)
+    graph.initializer.append(numpy_helper.from_array(np.round(weights / scale).astype(np.int8), "embed_small"))
+    graph.initializer.append(numpy_helper.from_array(scale.astype(np.float32), "embed_scale"))
+    ids, out = gather.input[1], gather.output[0]
+    nodes = [
+        helper.make_node("Gather", ["embed_small", ids], ["embed_rows"], name="embed_rows"),
+        helper.make_node("Gather", ["embed_scale", ids], ["embed_row_scale"], name="embed_row_scale"),
+        helper.make_node("Cast", ["embed_rows"], ["embed_float"], name="embed_float", to=TensorProto.FLOAT),
+        helper.make_node("Mul", ["embed_float", "embed_row_scale"], [out], name="embed_scaled"),
+    ]
+    place = list(graph.node).index(gather)
+    graph.node.remove(gather)
+    for offset, node in enumerate(nodes):
+        graph.node.insert(place + offset, node)

@@ -9,16 +9,22 @@ from __future__ import annotations
 
 import json
 import math
+import random
+import time
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from otto.align import Aligned, Span, align
+from otto.call import Call
 from otto.errors import ModelError
-from otto.router.encoder import WEIGHTS, shared_encoder
+from otto.messages import Route
+from otto.router.arguments import build_call
+from otto.router.base import NOTHING
+from otto.router.encoder import Encoder, shared_encoder
 from otto.router.features import grams, word_features
 from otto.skill import OTHER, SkillSpec
 from otto.words import split_words
@@ -27,12 +33,19 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
+    from otto.config import Settings
+    from otto.registry import Registry
+
     Matrix = npt.NDArray[np.float32]
 
-FORMAT = 2  # of the stored file; a change makes old caches unread
+FORMAT = 3  # of the stored file; a change makes old caches unread
 VECTOR_WEIGHT = 1.6  # of the encoder's vector beside the two n-gram blocks, each of length 1
+RUNNERS_UP = 2
+NEVER = -3.0  # the margin of a label that there is not
+FLOOR = -0.5  # a margin below which a sentence is like nothing that was learnt
 COST = 2.0  # of a training error, LIBLINEAR's C
-CRF_PARAMETERS = {"c1": 0.05, "c2": 0.01, "max_iterations": 120, "feature.possible_transitions": True}
+CRF_PARAMETERS = {"c1": 0.02, "c2": 0.05, "max_iterations": 100, "feature.possible_transitions": True}
+SWAPS = 2  # copies of each sentence with other values, for the CRF to learn where a value ends and not which it is
 
 
 @dataclass(frozen=True)
@@ -73,15 +86,20 @@ class Lesson:
 
 @dataclass(frozen=True)
 class Guess:
-    """The tagger's reading of a sentence."""
+    """The tagger's reading of a sentence: the most likely command, and how it stands beside `other()` and the next one."""
 
-    label: Label
+    label: Label  # never that of other()
     spans: tuple[Span, ...]
     margin: float  # of the label, the signed distance from the plane that parts it from all others
-    second: float  # the margin of the next label
-    other: float  # the margin of `other()`
+    second: float  # the margin of the next command
+    other: float  # the margin of other()
     span_probability: float  # of the spans as a whole, given the label
-    runners_up: tuple[tuple[Label, float], ...]  # next labels with their margins
+    runners_up: tuple[tuple[Label, float], ...]  # next commands with their margins, best first
+
+    @property
+    def acts(self) -> bool:
+        """Whether the tagger alone would act."""
+        return self.margin > max(self.other, FLOOR)
 
 
 def lessons_of(specs: Iterable[SkillSpec]) -> list[Lesson]:
@@ -100,15 +118,33 @@ def lessons_of(specs: Iterable[SkillSpec]) -> list[Lesson]:
 class Tagger:
     """A trained tagger. `Tagger.train` makes one, `Tagger.load` reads one."""
 
-    def __init__(self, labels: Sequence[Label], keys: Any, idf: Any, weights: Any, bias: Any, crf: bytes) -> None:
+    def __init__(
+        self,
+        labels: Sequence[Label],
+        keys: Any,
+        idf: Any,
+        weights: Any,
+        bias: Any,
+        crf: bytes,
+        expected: Mapping[Label, frozenset[str]],
+        encoder: Encoder,
+    ) -> None:
+        self._encoder = encoder
+        self.expected = expected  # parameters that a label's sentences often have
         self.labels = tuple(labels)
         self._keys, self._idf, self._weights, self._bias = keys, idf, weights, bias
         self._crf = crf
         self._other = next((index for index, label in enumerate(self.labels) if label.skill == OTHER), None)
 
+    @cached_property
+    def skills(self) -> frozenset[str]:
+        """The skills that were learnt."""
+        return frozenset(label.skill for label in self.labels)
+
     @classmethod
-    def train(cls, lessons: Sequence[Lesson]) -> Tagger:
-        """Learn from lessons; some seconds for a few thousand of them. Needs at least two labels, else everything is the one there is."""
+    def train(cls, lessons: Sequence[Lesson], encoder: Encoder | None = None) -> Tagger:
+        """Learn from lessons; some seconds for a few thousand of them. Sentences are also seen through the encoder, the shipped one by default."""
+        encoder = encoder or shared_encoder()
         import numpy as np
         from sklearn.svm import LinearSVC
 
@@ -119,7 +155,7 @@ class Tagger:
         counted = [grams(lesson.words) for lesson in lessons]
         keys, idf = _vocabulary(counted)
         matrix = _sparse(counted, keys, idf)
-        vectors = shared_encoder().vectors([" ".join(lesson.words) for lesson in lessons]) * VECTOR_WEIGHT
+        vectors = encoder.vectors([" ".join(lesson.words) for lesson in lessons]) * VECTOR_WEIGHT
         numbers = {label: number for number, label in enumerate(labels)}
         from scipy.sparse import csr_matrix, hstack
 
@@ -128,25 +164,20 @@ class Tagger:
         weights, bias = machine.coef_.T, machine.intercept_
         if len(labels) == 2:  # LIBLINEAR keeps one plane for two classes
             weights, bias = np.hstack([-weights, weights]), np.concatenate([-bias, bias])
-        return cls(labels, keys, idf, weights.astype(np.float16), bias.astype(np.float32), _train_crf(lessons))
+        return cls(labels, keys, idf, weights.astype(np.float16), bias.astype(np.float32), _train_crf(lessons), _expected(lessons), encoder)
 
     def guess(self, words: Sequence[str]) -> Guess:
         """The most likely reading of a sentence's words."""
         import numpy as np
 
         margins = self._margins(words)
-        order = np.argsort(-margins)[:4]
+        other = float(margins[self._other]) if self._other is not None else NEVER
+        order = [int(index) for index in np.argsort(-margins) if index != self._other][: RUNNERS_UP + 1]
         label = self.labels[order[0]]
         spans, probability = self.spans(words, label)
-        return Guess(
-            label,
-            spans,
-            float(margins[order[0]]),
-            float(margins[order[1]]),
-            float(margins[self._other]) if self._other is not None else -1.0,
-            probability,
-            tuple((self.labels[index], float(margins[index])) for index in order[1:]),
-        )
+        runners_up = tuple((self.labels[index], float(margins[index])) for index in order[1:])
+        second = runners_up[0][1] if runners_up else NEVER
+        return Guess(label, spans, float(margins[order[0]]), second, other, probability, runners_up)
 
     def spans(self, words: Sequence[str], label: Label) -> tuple[tuple[Span, ...], float]:
         """The spans of a label's arguments and the probability of them all."""
@@ -160,7 +191,8 @@ class Tagger:
         """Write to a file, whole or not at all."""
         import numpy as np
 
-        labels = np.frombuffer(json.dumps([str(label) for label in self.labels]).encode(), np.uint8)
+        about = [[str(label), sorted(self.expected.get(label, ()))] for label in self.labels]
+        labels = np.frombuffer(json.dumps(about).encode(), np.uint8)
         scale = np.abs(self._weights).max(axis=0).astype(np.float32) / 127 + 1e-12
         small = np.round(self._weights.astype(np.float32) / scale).astype(np.int8)
         crf = np.frombuffer(self._crf, np.uint8)
@@ -171,17 +203,17 @@ class Tagger:
         part.replace(path)
 
     @classmethod
-    def load(cls, path: Path) -> Tagger:
-        """Read from a file. Raises ModelError where it is missing, damaged or of another version."""
+    def load(cls, path: Path, encoder: Encoder | None = None) -> Tagger:
+        """Read from a file; `encoder` is the one it was trained with. Raises ModelError where it is missing, damaged or of another version."""
         import numpy as np
 
         try:
             with np.load(path) as data:
                 if int(data["format"]) != FORMAT:
                     raise ValueError("it is of another version")
-                labels = [Label.read(text) for text in json.loads(data["labels"].tobytes())]
+                about = {Label.read(text): frozenset(names) for text, names in json.loads(data["labels"].tobytes())}
                 weights = data["weights"].astype(np.float32) * data["scale"]
-                return cls(labels, data["keys"], data["idf"].astype(np.float32), weights, data["bias"], data["crf"].tobytes())
+                return cls(list(about), data["keys"], data["idf"].astype(np.float32), weights, data["bias"], data["crf"].tobytes(), about, encoder or shared_encoder())
         except Exception as error:  # noqa: BLE001  a damaged file can fail anywhere in zip, numpy or json
             raise ModelError(f"The tagger's file {path.name} cannot be read ({error})", f"delete {path}; it is made anew") from None
 
@@ -198,9 +230,18 @@ class Tagger:
         import numpy as np
 
         indices, values = _row(grams(words), self._keys, self._idf)
-        vector = shared_encoder().vector(" ".join(words)) * VECTOR_WEIGHT
+        vector = self._encoder.vector(" ".join(words)) * VECTOR_WEIGHT
         margins: Matrix = values @ self._weights[indices] + vector @ self._weights[len(self._keys) :] + self._bias
         return np.asarray(margins, np.float32)
+
+
+OFTEN = 0.05  # the share of a label's sentences from which on a parameter is expected
+
+
+def _expected(lessons: Sequence[Lesson]) -> dict[Label, frozenset[str]]:
+    totals = Counter(lesson.label for lesson in lessons)
+    counts = Counter((lesson.label, name) for lesson in lessons for name in {span.parameter for span in lesson.spans})
+    return {label: frozenset(name for (owner, name), count in counts.items() if owner == label and count > OFTEN * total) for label, total in totals.items()}
 
 
 def _vocabulary(counted: Sequence[dict[int, float]]) -> tuple[Any, Any]:
@@ -246,13 +287,37 @@ def _train_crf(lessons: Sequence[Lesson]) -> bytes:
 
     trainer = pycrfsuite.Trainer(algorithm="lbfgs", verbose=False)
     trainer.set_params(CRF_PARAMETERS)
-    for lesson in lessons:
+    for lesson in (*lessons, *_swapped(lessons)):
         if lesson.label.skill != OTHER and lesson.words != ("",):
             trainer.append(word_features(lesson.words, str(lesson.label)), _tags_of(lesson))
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "spans.crf"
         trainer.train(str(path))
         return path.read_bytes() if path.exists() else b""
+
+
+def _swapped(lessons: Sequence[Lesson]) -> Iterator[Lesson]:
+    """Copies of the lessons with the values of other lessons of their skill."""
+    rng = random.Random(0)
+    pools: dict[tuple[str, str], list[tuple[str, ...]]] = {}
+    for lesson in lessons:
+        for span in lesson.spans:
+            pools.setdefault((lesson.label.skill, span.parameter), []).append(lesson.words[span.first : span.last + 1])
+    for lesson in lessons:
+        for _ in range(SWAPS if lesson.spans else 0):
+            yield _with_values(lesson, [rng.choice(pools[lesson.label.skill, span.parameter]) for span in lesson.spans])
+
+
+def _with_values(lesson: Lesson, values: Sequence[tuple[str, ...]]) -> Lesson:
+    words: list[str] = []
+    spans: list[Span] = []
+    at = 0
+    for span, value in zip(lesson.spans, values, strict=True):
+        words += lesson.words[at : span.first]
+        spans.append(Span(span.parameter, len(words), len(words) + len(value) - 1))
+        words += value
+        at = span.last + 1
+    return Lesson((*words, *lesson.words[at:]), lesson.label, tuple(spans))
 
 
 def _tags_of(lesson: Lesson) -> list[str]:
@@ -276,4 +341,35 @@ def _spans_of(tags: Sequence[str]) -> tuple[Span, ...]:
     return tuple(spans)
 
 
-SHIPPED = WEIGHTS / "tagger.npz"
+class TaggerRouter:
+    """The tagger alone."""
+
+    name = "tagger"
+
+    def __init__(self, registry: Registry, settings: Settings | None = None) -> None:
+        from otto.router.learning import TaggerSource
+
+        self._source = TaggerSource(registry, settings)
+
+    def update(self, registry: Registry) -> None:
+        """Take up changed skills; until what they teach is learnt, the old tagger answers."""
+        self._source.update(registry)
+
+    def route(self, text: str) -> Route:
+        """The tagger's call, or `other()` where that is nearer or its words fit no parameter."""
+        started = time.perf_counter()
+        words = split_words(text)
+        if not words:
+            return Route(text, (NOTHING,), 1.0, self.name, 0.0)
+        tagger = self._source.tagger
+        guess = tagger.guess([word.text for word in words])
+        call = call_of(guess.label, guess.spans, tagger, self._source.specs, text) if guess.acts else NOTHING
+        confidence = 1 / (1 + math.exp(-abs(guess.margin - guess.other))) if call else 0.5
+        return Route(text, (call or NOTHING,), confidence, self.name, (time.perf_counter() - started) * 1000)
+
+
+def call_of(label: Label, spans: Sequence[Span], tagger: Tagger, specs: Mapping[str, SkillSpec], text: str) -> Call | None:
+    """The canonical call of a label with its spans; None where the skill is gone or the words do not fit."""
+    if label.skill not in specs:
+        return None
+    return build_call(specs[label.skill], text, split_words(text), label.fixed, spans, tagger.expected.get(label, ()))

@@ -1,0 +1,53 @@
+"""`otto finetune …`: the command line of this room."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from otto.errors import OttoError
+
+app = typer.Typer(help="Make routers from the examples of skills.", no_args_is_help=True)
+
+
+@app.callback()
+def _group() -> None:
+    """Make routers from the examples of skills."""
+
+
+@app.command()
+def embedded(
+    corpus: Annotated[list[Path] | None, typer.Option(help="An extra corpus, NAME_train.jsonl with skills/NAME.json beside it. May be repeated.")] = None,
+    out: Annotated[Path, typer.Option(help="Where the weights go.")] = Path("otto-weights"),
+    work: Annotated[Path, typer.Option(help="Where checkpoints and logs go; a second start goes on from there.")] = Path("otto-finetune"),
+    steps: Annotated[int | None, typer.Option(min=1, help="Steps of the Llama's training.")] = None,
+    epochs: Annotated[float | None, typer.Option(min=0.01, help="Epochs of the encoder's tuning.")] = None,
+    seed: Annotated[int, typer.Option(help="Seed of every stage.")] = 7,
+    threads: Annotated[int, typer.Option(min=1, help="CPU threads.")] = 1,
+) -> None:
+    """Train the embedded router's models from the examples of the bundled skills."""
+    from finetune.embedded.encoder import EncoderSettings
+    from finetune.embedded.pipeline import Plan, run
+    from finetune.embedded.train import LlamaSettings
+
+    llama = LlamaSettings(seed=seed, threads=threads)
+    if steps:
+        llama = replace(llama, steps=steps, without_list=min(llama.without_list, steps // 3))
+    encoder = EncoderSettings(seed=seed, threads=threads)
+    if epochs:
+        encoder = replace(encoder, epochs=epochs)
+    try:
+        card = run(Plan(work, out, tuple(corpus or ()), llama, encoder), typer.echo)
+    except OttoError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(error.exit_code) from None
+    for name, scores in card["scores"].items():
+        shares = scores["embedded"]
+        typer.echo(f"{name}: {shares['exact']['value']:.1%} exact of {shares['exact']['n']}, {shares['false_calls']['value']:.1%} false of {shares['false_calls']['n']}")
+
+
+if __name__ == "__main__":
+    app()
