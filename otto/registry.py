@@ -21,6 +21,7 @@ from otto.examples import read_example_file
 from otto.parameters import Parameter
 from otto.paths import room
 from otto.skill import Example, SkillSpec, check_example, spec_of
+from otto.templates import expand
 
 ENTRY_POINTS = "otto.skills"
 
@@ -130,7 +131,7 @@ class Registry:
                 self._add(_with_examples(spec, file))
         except (SkillDeclarationError, ExampleError) as error:
             self.problems.extend(error.problems)
-        except BaseException as error:  # noqa: BLE001  a skill's file is foreign code: even sys.exit() in it stops nobody else
+        except BaseException as error:  # a skill's file is foreign code: even sys.exit() in it stops nobody else
             if isinstance(error, KeyboardInterrupt):
                 raise
             self.problems.append(Problem(f"{file.name}:{_line_of(error, file)}", f"{type(error).__name__}: {error}", "mend the file"))
@@ -145,10 +146,10 @@ class Registry:
                 for spec in specs:
                     if spec is None:
                         raise TypeError(f"{point.value} is not a skill")
-                    self._add(_with_examples(spec, spec.file) if spec.file else spec)
+                    self._add(_with_examples(spec, spec.file))
             except (SkillDeclarationError, ExampleError) as error:
                 self.problems.extend(error.problems)
-            except BaseException as error:  # noqa: BLE001  a package's code is foreign code
+            except BaseException as error:  # a package's code is foreign code
                 if isinstance(error, KeyboardInterrupt):
                     raise
                 self.problems.append(Problem(f"entry point {point.name}", f"{type(error).__name__}: {error}", "mend or remove the package"))
@@ -157,7 +158,11 @@ class Registry:
         known = self.specs.get(spec.name)
         if known is not None:
             self.problems.append(
-                Problem(spec.where, f"a skill {spec.name} is already declared in {known.file or known.where}", f"rename the one in {spec.file or spec.where}")
+                Problem(
+                    spec.where,
+                    f"a skill {spec.name} is already declared in {known.file or known.where}",
+                    f"rename the one in {spec.file or spec.where}",
+                )
             )
             return
         self.specs[spec.name] = spec
@@ -225,15 +230,16 @@ def _require_undo(spec: SkillSpec, module: ModuleType) -> None:
         raise SkillDeclarationError(f"The skill {spec.name} cannot be loaded", [problem])
 
 
-def _with_examples(spec: SkillSpec, file: Path) -> SkillSpec:
-    path = user_skill_examples(file)
-    if path is None:
-        return spec
-    examples = read_example_file(path).all
+def _with_examples(spec: SkillSpec, file: Path | None) -> SkillSpec:
+    """The skill with the examples of its file too, each template written out."""
+    path = user_skill_examples(file) if file else None
+    examples = spec.examples + (read_example_file(path).all if path else ())
     problems = [problem for problem in (check_example(spec, example) for example in examples) if problem]
+    if not problems and any(example.is_template for example in examples):
+        examples, problems = expand(replace(spec, examples=examples))
     if problems:
-        raise ExampleError(f"{path.name} does not fit the skill {spec.name}", problems)
-    return replace(spec, examples=spec.examples + examples)
+        raise ExampleError(f"The examples of the skill {spec.name} do not fit it", problems)
+    return replace(spec, examples=examples)
 
 
 def _line_of(error: BaseException, file: Path) -> int:

@@ -6,9 +6,10 @@ The signature and the docstring are the whole declaration: prompt, grammar, phra
 from __future__ import annotations
 
 import inspect
+import re
 import threading
 from collections.abc import Callable, Iterator, Mapping, MutableMapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from string import Formatter
@@ -82,13 +83,21 @@ class Risk:
     open_world: bool = False
 
 
+_TEMPLATE_MARK = re.compile(r"\{\w+\}|\[[^\]]*[a-z][^\]]*\]|\([^)]*\|[^)]*\)")
+
+
 @dataclass(frozen=True)
 class Example:
-    """What somebody said, and the call it should become."""
+    """What somebody said, and the call it should become. The text may be a template: `set [a] timer for {duration}`."""
 
     text: str
     call: Call
     where: str = ""  # "timer_examples.txt:12"
+
+    @property
+    def is_template(self) -> bool:
+        """Whether the text has a place for a value or a choice of words; brackets of arithmetic, `(3+4)*2`, do not make one."""
+        return bool(_TEMPLATE_MARK.search(self.text))
 
 
 @dataclass(frozen=True)
@@ -252,8 +261,8 @@ def declare(
 
 def check_example(spec: SkillSpec, example: Example) -> Problem | None:
     """What is wrong with an example of this skill, None where nothing is. `other()` is allowed: it shows what is not meant."""
-    if example.call.name == OTHER and not example.call.arguments:
-        return None
+    if example.is_template or (example.call.name == OTHER and not example.call.arguments):
+        return None  # a template is checked when it is written out
     if example.call.name != spec.name:
         return Problem(example.where, f"{example.text!r} teaches {example.call.name}", f"an example of {spec.name} calls {spec.name}")
     try:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 
 from otto.call import Call
 from otto.errors import OttoError, Problem
@@ -17,11 +17,6 @@ from otto.skill import Example, SkillSpec
 
 MAX_SENTENCES = 60  # of one template
 _SLOT = re.compile(r"\{(\w+)\}")
-
-
-def is_template(text: str) -> bool:
-    """Whether the text has a place for a value or a choice of words. Brackets of arithmetic, `(3+4)*2`, do not make one."""
-    return bool(_SLOT.search(text) or re.search(r"\[[^\]]*[a-z][^\]]*\]|\([^)]*\|[^)]*\)", text))
 
 
 def written_out(spec: SkillSpec, example: Example) -> tuple[list[Example], list[Problem]]:
@@ -40,12 +35,12 @@ def written_out(spec: SkillSpec, example: Example) -> tuple[list[Example], list[
     pools = {name: _values(spec, name) for name in _SLOT.findall(example.text)}
     found = []
     for sentence in sentences:
-        chosen = {name: rng.choice(pool) for name, pool in pools.items()}
+        chosen = {name: str(rng.choice(pool)) for name, pool in pools.items()}
         try:
             call = spec.canonical(_filled_call(example.call, chosen))
         except OttoError as error:
             return [], [Problem(example.where, error.what, error.mend)]
-        found.append(Example(_SLOT.sub(lambda match: str(chosen[match[1]]), sentence), call, example.where))
+        found.append(Example(_SLOT.sub(lambda match, chosen=chosen: str(chosen[match[1]]), sentence), call, example.where))
     return found, []
 
 
@@ -58,18 +53,25 @@ def _sentences(template: str) -> Iterator[str]:
     marked = _SLOT.sub("slotplace", template)
     for sentence in sample_expression(parse_sentence(marked).expression):
         places = iter(names)
-        yield " ".join(re.sub("slotplace", lambda _: "{" + next(places) + "}", sentence).split())
+        yield " ".join(re.sub("slotplace", lambda _, places=places: "{" + next(places) + "}", sentence).split())
 
 
 def _values(spec: SkillSpec, name: str) -> list[str]:
     """What may be said for a parameter: what the plain examples say, its type's samples, its choices."""
     parameter = spec.parameter(name)
-    said = [str(example.call.arguments[name]) for example in spec.examples if name in example.call.arguments and not is_template(example.text)]
+    said = [str(example.call.arguments[name]) for example in spec.examples if name in example.call.arguments and not example.is_template]
     samples = parameter.spoken.samples if parameter.spoken else tuple(map(str, parameter.choices))
     return list(dict.fromkeys([*said, *samples])) or _BY_KIND.get(parameter.plain, [name.replace("_", " ")])
 
 
 _BY_KIND: Mapping[type | None, list[str]] = {int: ["two", "5", "twenty"], float: ["two", "1.5", "ten"], bool: ["yes", "no"]}
+
+
+def _filled(sentence: str, chosen: Mapping[str, str]) -> str:
+    """The sentence with its slots replaced by what was chosen for them."""
+    for name, value in chosen.items():
+        sentence = sentence.replace(f"{{{name}}}", value)
+    return sentence
 
 
 def _filled_call(call: Call, chosen: Mapping[str, str]) -> Call:
@@ -81,15 +83,15 @@ def _is_slot(value: object) -> bool:
     return isinstance(value, str) and bool(_SLOT.fullmatch(value))
 
 
-def expand(spec: SkillSpec, examples: Iterable[Example]) -> tuple[list[Example], list[Problem]]:
-    """The examples with each template written out."""
+def expand(spec: SkillSpec) -> tuple[tuple[Example, ...], list[Problem]]:
+    """The skill's examples with each template written out, and what is wrong with the templates."""
     found: list[Example] = []
     problems: list[Problem] = []
-    for example in examples:
-        if not is_template(example.text):
+    for example in spec.examples:
+        if example.is_template:
+            sentences, wrong = written_out(spec, example)
+            found += sentences
+            problems += wrong
+        else:
             found.append(example)
-            continue
-        sentences, wrong = written_out(spec, example)
-        found.extend(sentences)
-        problems.extend(wrong)
-    return found, problems
+    return tuple(found), problems
