@@ -31,14 +31,19 @@ def check_skills(path: Path | None, user_folder: Path) -> tuple[list[str], list[
     elif path.is_dir():
         registry = Registry.from_folder(path)
         if not registry.specs and not registry.problems:
-            raise StoreError(f"There is no skill in {path}", "give a folder of .py files, or write one: otto skills new NAME")
+            raise StoreError(
+                f"There is no skill in {path}", "give a folder of .py files, or write one: otto skills new NAME"
+            )
     elif path.suffix == ".json":
         registry = Registry.from_json(path)
         return list(registry.specs), registry.problems
     elif path.suffix == ".py" and path.is_file():
         registry = _of_one_file(path)
     else:
-        raise StoreError(f"{path} is {'no skill' if path.exists() else 'not there'}", "give a .py file, a folder of them, or a .json file")
+        raise StoreError(
+            f"{path} is {'no skill' if path.exists() else 'not there'}",
+            "give a .py file, a folder of them, or a .json file",
+        )
     problems = [*registry.problems, *_example_problems(registry)]
     return list(registry.specs), problems
 
@@ -64,7 +69,8 @@ def _few(spec: SkillSpec) -> Iterator[Problem]:
     count = sum(example.call.name == spec.name for example in spec.examples)
     if count < FEW_EXAMPLES:
         file = f"{spec.file.stem if spec.file else spec.name}_examples.txt"
-        yield Problem(spec.where, f"{spec.name} has {count or 'no'} examples, and nobody learns from so few how it is asked for", f"write at least {FEW_EXAMPLES} into {file}")
+        what = f"{spec.name} has {count or 'no'} example{'s' * (count != 1)}, and nothing learns from so few how it is asked for"
+        yield Problem(spec.where, what, f"write at least {FEW_EXAMPLES} into {file}")
 
 
 def _not_aligned(spec: SkillSpec) -> Iterator[Problem]:
@@ -72,7 +78,11 @@ def _not_aligned(spec: SkillSpec) -> Iterator[Problem]:
     for example in spec.examples:
         for name in align(spec, example).missing:
             value = example.call.arguments[name]
-            yield Problem(example.where, f"{name}={value!r} is not in the words {example.text!r}", "write the argument in words that are said")
+            yield Problem(
+                example.where,
+                f"{name}={value!r} is not in the words {example.text!r}",
+                "write the argument in words that are said",
+            )
 
 
 def _contradictions(registry: Iterable[SkillSpec]) -> Iterator[Problem]:
@@ -84,4 +94,5 @@ def _contradictions(registry: Iterable[SkillSpec]) -> Iterator[Problem]:
             call = str(spec.canonical(example.call)) if example.call.name == spec.name else str(example.call)
             before = seen.setdefault(words, (str(example.call), call, example.where))
             if before[1] != call:
-                yield Problem(example.where, f"{example.text!r} teaches {example.call}, and {before[0]} in {before[2]}", "delete or change one of the two")
+                what = f"{example.text!r} teaches {example.call}, and {before[0]} in {before[2]}"
+                yield Problem(example.where, what, "delete or change one of the two")

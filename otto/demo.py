@@ -47,9 +47,14 @@ def recordings() -> list[Recording]:
     """The recordings that the package ships. Raises StoreError where they are missing or damaged."""
     try:
         rows = json.loads((FOLDER / MANIFEST).read_text(encoding="utf-8"))["recordings"]
-        return [Recording(FOLDER / row["file"], row["text"], Call.parse(row["call"]), f"{row['voice']} ({row['engine']})") for row in rows]
+        return [
+            Recording(FOLDER / row["file"], row["text"], Call.parse(row["call"]), f"{row['voice']} ({row['engine']})")
+            for row in rows
+        ]
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise StoreError(f"The recordings of the demo cannot be read ({error})", "install otto-assistant anew") from None
+        raise StoreError(
+            f"The recordings of the demo cannot be read ({error})", "install otto-assistant anew"
+        ) from None
 
 
 @contextmanager
@@ -58,7 +63,9 @@ def opened(settings: Settings, router: str | None = None, stt: str | None = None
     with tempfile.TemporaryDirectory(prefix="otto-demo-", ignore_cleanup_errors=True) as folder:
         paths = settings.paths.model_copy(update={"data": Path(folder), "skills": Path(folder) / "skills"})
         audio = settings.audio.model_copy(update={"keep": False})
-        assistant = Assistant.open(settings.model_copy(update={"paths": paths, "audio": audio}), router=router, stt=stt, speech=True)
+        assistant = Assistant.open(
+            settings.model_copy(update={"paths": paths, "audio": audio}), router=router, stt=stt, speech=True
+        )
         try:
             yield assistant
         finally:
@@ -78,7 +85,11 @@ def _hear(assistant: Assistant, file: Path) -> Turn:
 
     ends = Endpointer(trailing_silence=assistant.settings.audio.silence_ms / 1000)
     turns = [assistant.hear(utterance) for utterance in utterances(read_audio(file), ends)]
-    return max(turns, key=lambda turn: turn.acted) if turns else Turn(NotRecognized("silence", "voice activity detection", 0.0), None)
+    return (
+        max(turns, key=lambda turn: turn.acted)
+        if turns
+        else Turn(NotRecognized("silence", "voice activity detection", 0.0), None)
+    )
 
 
 def _problem(recording: Recording, turn: Turn) -> str:

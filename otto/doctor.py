@@ -1,4 +1,4 @@
-"""Examines this installation: every dependency, folder, device, model and key, its state and the mend. Nothing is changed or sent."""
+"""Examines this installation: every dependency, folder, device, model and key. Nothing is changed or sent."""
 
 from __future__ import annotations
 
@@ -60,7 +60,9 @@ def examine(settings: Settings) -> Iterator[Check]:
 def _python() -> Iterator[Check]:
     version = ".".join(map(str, sys.version_info[:3]))
     fits = (3, 10) <= sys.version_info[:2] <= (3, 13)
-    yield Check("python", "python", "ok" if fits else "fault", version, "" if fits else "install Otto with Python 3.10 to 3.13")
+    yield Check(
+        "python", "python", "ok" if fits else "fault", version, "" if fits else "install Otto with Python 3.10 to 3.13"
+    )
 
 
 def _packages() -> Iterator[Check]:
@@ -68,7 +70,9 @@ def _packages() -> Iterator[Check]:
     try:
         needed = metadata.requires(DISTRIBUTION) or []
     except metadata.PackageNotFoundError:
-        yield Check("packages", DISTRIBUTION, "off", "not installed, run from its folder", "install it with: pip install -e .")
+        yield Check(
+            "packages", DISTRIBUTION, "off", "not installed, run from its folder", "install it with: pip install -e ."
+        )
         return
     seen = set()
     for text in needed:
@@ -80,7 +84,13 @@ def _packages() -> Iterator[Check]:
             yield Check("packages", name, "ok", metadata.version(name))
         except metadata.PackageNotFoundError:
             if extra:
-                yield Check("packages", name, "off", f"not installed, only for {extra}", f'pip install "{DISTRIBUTION}[{extra}]"')
+                yield Check(
+                    "packages",
+                    name,
+                    "off",
+                    f"not installed, only for {extra}",
+                    f'pip install "{DISTRIBUTION}[{extra}]"',
+                )
             else:
                 yield Check("packages", name, "fault", "not installed", f"pip install {name}")
 
@@ -99,7 +109,9 @@ def _requirement(text: str) -> tuple[str | None, str]:
 
 def _settings(settings: Settings) -> Iterator[Check]:
     file = config_file()
-    yield Check("settings", "file", "ok", str(file) if file.exists() else f"{file} (not there: the defaults are in force)")
+    yield Check(
+        "settings", "file", "ok", str(file) if file.exists() else f"{file} (not there: the defaults are in force)"
+    )
     for name, folder in settings.paths.model_dump().items():
         yield _folder(name, folder)
     yield _database(settings.paths.data / DATABASE_NAME)
@@ -111,20 +123,29 @@ def _folder(name: str, folder: Path) -> Check:
         place = place.parent
     if place.is_dir() and os.access(place, os.W_OK):
         return Check("settings", f"folder {name}", "ok", str(folder))
-    return Check("settings", f"folder {name}", "fault", f"{folder} cannot be written", f"make {place} writable, or set another: otto config set paths.{name} FOLDER")
+    mend = f"make {place} writable, or set another: otto config set paths.{name} FOLDER"
+    return Check("settings", f"folder {name}", "fault", f"{folder} cannot be written", mend)
 
 
 def _database(file: Path) -> Check:
     if not file.exists():
         return Check("settings", "database", "ok", f"{file} (made with the first command)")
     try:
-        with contextlib.closing(sqlite3.connect(f"{file.resolve().as_uri()}?mode=ro", uri=True, timeout=2)) as connection:
+        with contextlib.closing(
+            sqlite3.connect(f"{file.resolve().as_uri()}?mode=ro", uri=True, timeout=2)
+        ) as connection:
             state = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
     except sqlite3.Error as error:
         state = str(error)
     if state == "ok":
         return Check("settings", "database", "ok", str(file))
-    return Check("settings", "database", "fault", f"{file} is damaged ({state})", "nothing to do: the next command sets it aside and begins a new one")
+    return Check(
+        "settings",
+        "database",
+        "fault",
+        f"{file} is damaged ({state})",
+        "the next command sets it aside and begins a new one",
+    )
 
 
 def _skills(registry: Registry) -> Iterator[Check]:
@@ -145,9 +166,23 @@ def _devices(settings: Settings) -> Iterator[Check]:
     yield Check("microphone", "PortAudio", "ok", "found")
     wanted = settings.audio.input
     if not devices:
-        yield Check("microphone", "microphone", "off", "there is none", "plug one in; without one: otto say TEXT, otto hear FILE")
-    elif wanted and not any(wanted == str(number) or wanted.casefold() in name.casefold() for number, name, _ in devices):
-        yield Check("microphone", "microphone", "fault", f"there is none called {wanted}", "choose one of these: otto config set audio.input NAME")
+        yield Check(
+            "microphone",
+            "microphone",
+            "off",
+            "there is none",
+            "plug one in; without one: otto say TEXT, otto hear FILE",
+        )
+    elif wanted and not any(
+        wanted == str(number) or wanted.casefold() in name.casefold() for number, name, _ in devices
+    ):
+        yield Check(
+            "microphone",
+            "microphone",
+            "fault",
+            f"there is none called {wanted}",
+            "choose one of these: otto config set audio.input NAME",
+        )
     for number, name, is_default in devices:
         yield Check("microphone", str(number), "ok", f"{name}{' (default)' if is_default else ''}")
 
@@ -179,7 +214,10 @@ def _models(settings: Settings) -> Iterator[Check]:
         elif model.path.is_dir():
             yield Check("models", model.name, "fault", f"{model.path} is damaged", f"otto models pull {model.name}")
     wanted = settings.stt.model
-    if not any(model.installed and model.name == wanted for model in list_models(settings)) and not Path(wanted).is_dir():
+    if (
+        not any(model.installed and model.name == wanted for model in list_models(settings))
+        and not Path(wanted).is_dir()
+    ):
         yield Check("models", wanted, "off", "not on this machine", f"otto models pull {wanted}")
 
 

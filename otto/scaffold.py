@@ -108,7 +108,9 @@ def write_skill(name: str, folder: Path, installed: Registry) -> list[Path]:
         for file, text in files.items():
             file.write_text(text.format(**places), encoding="utf-8")
     except OSError as error:
-        raise StoreError(f"The skill cannot be written to {folder} ({error.strerror})", "give another folder: --dir FOLDER") from None
+        raise StoreError(
+            f"The skill cannot be written to {folder} ({error.strerror})", "give another folder: --dir FOLDER"
+        ) from None
     return list(files)
 
 

@@ -25,6 +25,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return EXIT_INTERRUPTED
     except OttoError as error:
         return _failed(str(error), error.exit_code)
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        if package in ("", "otto"):
+            return _unexpected(error)
+        return _failed(f"The package {package} is not installed; install what Otto needs with: pip install otto-assistant.")
     except OSError as error:
         if error.errno in (errno.EPIPE, errno.ENOSPC):
             return _output_lost(error)
@@ -74,7 +79,9 @@ def _unexpected(error: Exception) -> int:
     """A fault of Otto's own: one sentence here, the traceback in the log."""
     reason = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}".rstrip(": ")
     log = _log_trace()
-    return _failed(f"Otto failed in a way that it should not ({reason}); {f'please report it with the end of {log}' if log else 'please report it'}.")
+    return _failed(
+        f"Otto failed in a way that it should not ({reason}); {f'please report it with the end of {log}' if log else 'please report it'}."
+    )
 
 
 def _log_trace() -> str | None:

@@ -83,7 +83,11 @@ def _version(wanted: bool) -> None:
 
 
 @app.callback()
-def otto(version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")] = False) -> None:
+def otto(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
     """Otto, a voice assistant: what is said becomes a call, and the call something done.
 
     Begin with: otto demo

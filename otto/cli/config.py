@@ -46,5 +46,9 @@ def set_(
 
     file = config_file()
     written = set_value(file, key, value)
-    out(f"{key} = {written!r}" if isinstance(written, str) else f"{key} = {str(written).lower() if isinstance(written, bool) else written}")
+    out(
+        f"{key} = {written!r}"
+        if isinstance(written, str)
+        else f"{key} = {str(written).lower() if isinstance(written, bool) else written}"
+    )
     note(f"written to {file}")

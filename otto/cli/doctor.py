@@ -35,7 +35,10 @@ def doctor(json: Annotated[bool, typer.Option("--json", help="Print JSON, one ob
         for check in _shown(checks):
             _add(table, check)
         show_table(table)
-        out(f"\n{len(faults)} fault{'s' * (len(faults) != 1)}." if faults else "\nNo fault.", "bad" if faults else "good")
+        out(
+            f"\n{len(faults)} fault{'s' * (len(faults) != 1)}." if faults else "\nNo fault.",
+            "bad" if faults else "good",
+        )
     raise typer.Exit(EXIT_FAILED if faults else EXIT_DONE)
 
 
@@ -48,7 +51,11 @@ def _shown(checks: list[Check]) -> list[Check]:
     if not here:
         return rest
     place = next((index for index, check in enumerate(rest) if check.area != "python"), len(rest))
-    return [*rest[:place], Check("packages", "packages", "ok", f"{len(here)} that are needed are installed"), *rest[place:]]
+    return [
+        *rest[:place],
+        Check("packages", "packages", "ok", f"{len(here)} that are needed are installed"),
+        *rest[place:],
+    ]
 
 
 def _add(table: Table, check: Check) -> None:

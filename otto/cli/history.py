@@ -45,7 +45,9 @@ def undo() -> None:
 
 
 def fix(
-    call: Annotated[str, typer.Argument(metavar="CALL", help="What the last command should have been: 'timer(duration=\"5 minutes\")'", show_default=False)],
+    call: Annotated[
+        str, typer.Argument(help="What it should have been: 'timer(duration=\"5 minutes\")'", show_default=False)
+    ],
 ) -> None:
     """Keep, for training, which call the last command should have been. Nothing is run."""
     from otto.assistant import fix_last
@@ -96,4 +98,8 @@ def _show(entry: Entry) -> None:
 def _entry_json(entry: Entry) -> dict[str, Any]:
     from dataclasses import asdict
 
-    return {**asdict(entry), "at": entry.at.isoformat(), "correction": str(entry.correction) if entry.correction else None}
+    return {
+        **asdict(entry),
+        "at": entry.at.isoformat(),
+        "correction": str(entry.correction) if entry.correction else None,
+    }

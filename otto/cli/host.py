@@ -55,14 +55,21 @@ class Warnings:
 
 @contextmanager
 def opened(
-    *, router: str | None = None, stt: str | None = None, speech: bool = False, json: bool = False, dry_run: bool = False
+    *,
+    router: str | None = None,
+    stt: str | None = None,
+    speech: bool = False,
+    json: bool = False,
+    dry_run: bool = False,
 ) -> Iterator[Assistant]:
     """The assistant that the settings describe, talking to this terminal. What came due meanwhile is announced first."""
     from otto.assistant import Assistant
     from otto.config import load_settings
 
     warn = Warnings()
-    assistant = Assistant.open(load_settings(), TerminalHost(quiet=json), router=router, stt=stt, speech=speech, warn=warn)
+    assistant = Assistant.open(
+        load_settings(), TerminalHost(quiet=json), router=router, stt=stt, speech=speech, warn=warn
+    )
     try:
         for problem in assistant.registry.problems:
             warn(f"A skill was left out: {problem}")

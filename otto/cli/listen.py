@@ -20,7 +20,9 @@ PATIENCE = 8.0  # seconds to begin to speak after Enter
 
 
 def listen(
-    continuous: Annotated[bool, typer.Option("--continuous", help="Listen all the time; a pause ends a command.")] = False,
+    continuous: Annotated[
+        bool, typer.Option("--continuous", help="Listen all the time; a pause ends a command.")
+    ] = False,
     dry_run: DryRun = False,
     json: Json = False,
     router: RouterName = None,
@@ -72,7 +74,6 @@ def _at_enter(assistant: Assistant) -> Iterator[Utterance]:
 
 def _next_utterance(assistant: Assistant) -> Utterance | None:
     """What is said next; None where nobody begins to speak."""
-    from otto.audio.vad import utterances
     from otto.cli.output import note
     from otto.cli.talk import endpointer
 

@@ -9,7 +9,10 @@ import typer
 from otto.cli.new import new_app
 
 app = new_app(help="List and download models.", no_args_is_help=True)
-Name = Annotated[str, typer.Argument(help="A Whisper size such as small.en, or owner/name of a router's base model.", show_default=False)]
+Name = Annotated[
+    str,
+    typer.Argument(help="A Whisper size such as small.en, or owner/name of a router's base model.", show_default=False),
+]
 
 
 @app.command("list")
@@ -22,12 +25,26 @@ def list_(json: Annotated[bool, typer.Option("--json", help="Print JSON, one obj
     models = list_models(load_settings())
     if json:
         for model in models:
-            emit({"name": model.name, "kind": model.kind, "installed": model.installed, "megabytes": model.megabytes, "path": str(model.path)})
+            emit(
+                {
+                    "name": model.name,
+                    "kind": model.kind,
+                    "installed": model.installed,
+                    "megabytes": model.megabytes,
+                    "path": str(model.path),
+                }
+            )
         return
     table = new_table("model", "for", "size", "state")
     for model in models:
         size = "" if model.megabytes is None else f"{model.megabytes:,} MB"
-        add_row(table, model.name, model.kind, size, "on this machine" if model.installed else f"otto models pull {model.name}")
+        add_row(
+            table,
+            model.name,
+            model.kind,
+            size,
+            "on this machine" if model.installed else f"otto models pull {model.name}",
+        )
     show_table(table)
 
 

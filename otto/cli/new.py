@@ -9,4 +9,9 @@ import typer
 
 def new_app(**options: Any) -> typer.Typer:
     """A typer app as Otto has them: errors come out as they are, and become sentences in `otto.cli.main`."""
-    return typer.Typer(add_completion=False, pretty_exceptions_enable=False, context_settings={"help_option_names": ["-h", "--help"]}, **options)
+    return typer.Typer(
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+        **options,
+    )

@@ -83,7 +83,13 @@ def turn_json(turn: Turn) -> dict[str, Any]:
     """What `otto say --json` prints: the route, and what became of it. Nothing recognised is `other()`."""
     if turn.route is None:
         text = turn.heard.heard if isinstance(turn.heard, NotRecognized) else turn.heard.text
-        route = {"text": text, "calls": [call_json(Call("other"))], "confidence": 1.0, "engine": turn.heard.engine, "ms": 0.0}
+        route = {
+            "text": text,
+            "calls": [call_json(Call("other"))],
+            "confidence": 1.0,
+            "engine": turn.heard.engine,
+            "ms": 0.0,
+        }
     else:
         route = route_json(turn.route)
     return {**route, "results": [_result_json(result) for result in turn.results], "id": turn.id}
@@ -133,7 +139,11 @@ def heard_lines(turn: Turn) -> Iterable[tuple[str, str, str]]:
     for result in turn.results:
         if result.speech and not result.said:
             yield "answer", result.speech, "good" if result.ok else "bad"
-    yield "ms", " · ".join(f"{stage} {ms:.0f}" if ms >= 10 else f"{stage} {ms:.1f}" for stage, ms in turn.timings.items()), "dim"
+    yield (
+        "ms",
+        " · ".join(f"{stage} {ms:.0f}" if ms >= 10 else f"{stage} {ms:.1f}" for stage, ms in turn.timings.items()),
+        "dim",
+    )
 
 
 def calls_text(turn: Turn) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Optional
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -17,11 +17,18 @@ STDIN = Path("-")
 
 
 def route(
-    words: Annotated[Optional[list[str]], typer.Argument(metavar="TEXT", help="What was said.", show_default=False)] = None,
-    file: Annotated[Optional[Path], typer.Option(metavar="LINES.txt", help="Route each line of a file (- is the standard input).")] = None,
+    words: Annotated[
+        list[str] | None, typer.Argument(metavar="TEXT", help="What was said.", show_default=False)
+    ] = None,
+    file: Annotated[
+        Path | None, typer.Option(metavar="LINES.txt", help="Route each line of a file (- is the standard input).")
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print JSON, one object a line.")] = False,
-    router: Annotated[Optional[str], typer.Option(metavar="NAME", help="Another router than the settings name.")] = None,
-    skills: Annotated[Optional[Path], typer.Option(metavar="FILE.json", help="Use the signatures in this file, not the installed skills.")] = None,
+    router: Annotated[str | None, typer.Option(metavar="NAME", help="Another router than the settings name.")] = None,
+    skills: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE.json", help="Use the signatures in this file, not the installed skills."),
+    ] = None,
 ) -> None:
     """Print the call that a text becomes, and run nothing.
 
@@ -34,7 +41,9 @@ def route(
     from otto.router import open_router
 
     if bool(words) == bool(file):
-        raise UsageError("`otto route` takes a text or a file of lines", "write: otto route TEXT, or: otto route --file LINES.txt")
+        raise UsageError(
+            "`otto route` takes a text or a file of lines", "write: otto route TEXT, or: otto route --file LINES.txt"
+        )
     settings = load_settings()
     registry = Registry.from_json(skills) if skills else Registry.load(settings.paths.skills)
     registry.install()
@@ -73,4 +82,6 @@ def _lines(file: Path) -> Iterator[str]:
     except UnicodeDecodeError:
         raise StoreError(f"{file} is not text in UTF-8", "save it as UTF-8, one command a line") from None
     except OSError as error:
-        raise StoreError(f"{file} cannot be read ({error.strerror})", "give a text file with one command a line") from None
+        raise StoreError(
+            f"{file} cannot be read ({error.strerror})", "give a text file with one command a line"
+        ) from None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Optional
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -54,14 +54,22 @@ def show(name: Annotated[str, typer.Argument(help="A skill's name.", show_defaul
         out(f'  "{example.text}"  {example.call}', "dim")
     if len(spec.examples) > SHOWN_EXAMPLES:
         out(f"  … {len(spec.examples):,} examples in all", "dim")
-    for line in (_risk_line(spec), f"undo: {'yes' if spec.undo else 'no'}", f"asks first: {spec.confirm or 'no'}", f"file: {spec.file}"):
+    for line in (
+        _risk_line(spec),
+        f"undo: {'yes' if spec.undo else 'no'}",
+        f"asks first: {spec.confirm or 'no'}",
+        f"file: {spec.file}",
+    ):
         out(f"  {line}", "dim")
 
 
 @app.command()
 def new(
     name: Annotated[str, typer.Argument(help="The skill's name: letters, digits and underscores.", show_default=False)],
-    dir: Annotated[Optional[Path], typer.Option("--dir", metavar="FOLDER", help="Another folder than that of your skills.", show_default=False)] = None,
+    dir: Annotated[
+        Path | None,
+        typer.Option("--dir", metavar="FOLDER", help="Another folder than that of your skills.", show_default=False),
+    ] = None,
 ) -> None:
     """Write a skill, its examples and its test, to change as you like."""
     from otto.cli.output import note, out
@@ -73,14 +81,23 @@ def new(
     files = write_skill(name, folder, _installed())
     for file in files:
         out(str(file))
-    note(f'Try it:   otto say "long {name.replace("_", " ")} please"' if folder == own else f"To use it, put it into {own}")
+    note(
+        f'Try it:   otto say "long {name.replace("_", " ")} please"'
+        if folder == own
+        else f"To use it, put it into {own}"
+    )
     note(f"Check it: otto skills check {files[0]}")
     note(f"Test it:  pytest {files[2]}")
 
 
 @app.command()
 def check(
-    path: Annotated[Optional[Path], typer.Argument(help="A skill's file, a folder of them, or a JSON file of signatures; else all that is installed.", show_default=False)] = None,
+    path: Annotated[
+        Path | None,
+        typer.Argument(
+            help="A skill's file, a folder of them, or a JSON file; else all that are installed.", show_default=False
+        ),
+    ] = None,
 ) -> None:
     """Report every problem of skills, with file, line and mend. Exit code 1 where there is one."""
     from otto.check import check_skills
@@ -126,7 +143,9 @@ def _skill_json(spec: SkillSpec) -> dict[str, Any]:
         "name": spec.name,
         "description": spec.description,
         "signature": spec.signature,
-        "parameters": [{"name": item.name, "required": item.required, **item.json_schema()} for item in spec.parameters],
+        "parameters": [
+            {"name": item.name, "required": item.required, **item.json_schema()} for item in spec.parameters
+        ],
         "risk": asdict(spec.risk),
         "undo": bool(spec.undo),
         "confirm": spec.confirm,

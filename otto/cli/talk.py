@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Optional
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Stop before the skill; nothing is kept.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, one object a command.")]
-RouterName = Annotated[Optional[str], typer.Option(metavar="NAME", help="Another router than the settings name.")]
-SttName = Annotated[Optional[str], typer.Option(metavar="NAME", help="Another speech engine than the settings name.")]
+RouterName = Annotated[str | None, typer.Option(metavar="NAME", help="Another router than the settings name.")]
+SttName = Annotated[str | None, typer.Option(metavar="NAME", help="Another speech engine than the settings name.")]
 MAX_MINUTES = 10  # of one file; a longer one is a recording of something else, and no command in it was meant for Otto
 
 
@@ -46,7 +46,9 @@ def say(
 
 
 def hear(
-    files: Annotated[list[Path], typer.Argument(metavar="FILE…", help="Sound files: WAV, FLAC, MP3, OGG, ….", show_default=False)],
+    files: Annotated[
+        list[Path], typer.Argument(metavar="FILE…", help="Sound files: WAV, FLAC, MP3, OGG, ….", show_default=False)
+    ],
     stt: SttName = None,
     dry_run: DryRun = False,
     json: Json = False,
@@ -57,31 +59,38 @@ def hear(
     Exit codes: 0 done, 1 failed, 3 nothing to do: no speech, or none that a skill fits.
     """
     from otto.cli.host import opened
-    from otto.cli.output import emit, exit_code, heard_json, note, out, plain, show_heard
+    from otto.cli.output import exit_code, note
     from otto.errors import EXIT_FAILED, OttoError
 
     turns: list[Turn] = []
     failed = False
     with opened(router=router, stt=stt, speech=True, json=json, dry_run=dry_run) as assistant:
         for file in files:
-            found = 0
             try:
-                for utterance in _utterances(file, assistant):
-                    found += 1
-                    turn = assistant.hear(utterance, dry_run)
-                    turns.append(turn)
-                    if json:
-                        emit({**heard_json(turn), "file": str(file), "start": round(utterance.start, 3), "seconds": round(utterance.seconds, 3)})
-                    else:
-                        out(f"{plain(str(file))}  {utterance.start:.1f} to {utterance.start + utterance.seconds:.1f} s", "dim")
-                        show_heard(turn)
-                        hint_at_announcement(assistant, turn)
-                if not found:
-                    note(f"There is no speech in {file}; listen to it, and record it louder or closer.", "bad")
+                turns += _hear_file(file, assistant, dry_run, json)
             except OttoError as error:  # the other files can be heard all the same
                 failed = True
                 note(str(error), "bad")
     raise typer.Exit(EXIT_FAILED if failed else exit_code(turns, dry_run))
+
+
+def _hear_file(file: Path, assistant: Assistant, dry_run: bool, json: bool) -> list[Turn]:
+    from otto.cli.output import emit, heard_json, note, out, show_heard
+
+    turns = []
+    for utterance in _utterances(file, assistant):
+        turn = assistant.hear(utterance, dry_run)
+        turns.append(turn)
+        if json:
+            place = {"file": str(file), "start": round(utterance.start, 3), "seconds": round(utterance.seconds, 3)}
+            emit({**heard_json(turn), **place})
+        else:
+            out(f"{file}  {utterance.start:.1f} to {utterance.start + utterance.seconds:.1f} s", "dim")
+            show_heard(turn)
+            hint_at_announcement(assistant, turn)
+    if not turns:
+        note(f"There is no speech in {file}; listen to it, and record it louder or closer.", "bad")
+    return turns
 
 
 def endpointer(assistant: Assistant) -> Endpointer:
@@ -133,4 +142,7 @@ def _minutes(file: Path) -> float | None:
 def _too_long(file: Path) -> AudioError:
     from otto.errors import AudioError
 
-    return AudioError(f"{file} is longer than {MAX_MINUTES} minutes, and a command takes seconds", "cut out the part with the commands")
+    return AudioError(
+        f"{file} is longer than {MAX_MINUTES} minutes, and a command takes seconds",
+        "cut out the part with the commands",
+    )

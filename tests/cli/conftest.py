@@ -5,16 +5,28 @@ from __future__ import annotations
 import io
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 from terminal import Otto, Ran, ScriptedEngine, TableRouter
 
+from otto import registry
 from otto.cli import main
 from otto.config import Settings
+from otto.paths import room
 from otto.registry import Registry
+
+
+@pytest.fixture(autouse=True, scope="session")
+def examples_read_once() -> Iterator[None]:
+    """Each command is a process of its own for a user; here they share the bundled examples, which take longest to read."""
+    read = lru_cache(registry.read_example_file)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(registry, "read_example_file", lambda path: read(path) if path.parent == room("examples") else read.__wrapped__(path))
+        yield
 
 
 @pytest.fixture

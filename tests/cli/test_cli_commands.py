@@ -7,7 +7,7 @@ import sqlite3
 from pathlib import Path
 
 import pytest
-from terminal import Otto, PHRASES
+from terminal import PHRASES, Otto
 
 from otto import Call
 from otto.history import History
