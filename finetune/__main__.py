@@ -20,7 +20,9 @@ def _group() -> None:
 
 @app.command()
 def embedded(
-    corpus: Annotated[list[Path] | None, typer.Option(help="An extra corpus, NAME_train.jsonl with skills/NAME.json beside it. May be repeated.")] = None,
+    corpus: Annotated[
+        list[Path] | None, typer.Option(help="An extra corpus, NAME_train.jsonl with skills/NAME.json beside it. May be repeated.")
+    ] = None,
     out: Annotated[Path, typer.Option(help="Where the weights go.")] = Path("otto-weights"),
     work: Annotated[Path, typer.Option(help="Where checkpoints and logs go; a second start goes on from there.")] = Path("otto-finetune"),
     steps: Annotated[int | None, typer.Option(min=1, help="Steps of the Llama's training.")] = None,
@@ -45,8 +47,8 @@ def embedded(
         typer.echo(str(error), err=True)
         raise typer.Exit(error.exit_code) from None
     for name, scores in card["scores"].items():
-        shares = scores["embedded"]
-        typer.echo(f"{name}: {shares['exact']['value']:.1%} exact of {shares['exact']['n']}, {shares['false_calls']['value']:.1%} false of {shares['false_calls']['n']}")
+        exact, false = scores["embedded"]["exact"], scores["embedded"]["false_calls"]
+        typer.echo(f"{name}: {exact['value']:.1%} exact of {exact['n']}, {false['value']:.1%} false of {false['n']}")
 
 
 if __name__ == "__main__":

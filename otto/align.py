@@ -98,7 +98,9 @@ def _find(parameter: Parameter, value: Any, text: str, words: tuple[Word, ...], 
     matches = [
         Span(parameter.name, first, last)
         for first, last in _spans(free)
-        if words[first].text not in _LEADING and words[last].text not in _TRAILING and parameter.said_value(span_text(text, words, first, last)) == canonical
+        if words[first].text not in _LEADING
+        and words[last].text not in _TRAILING
+        and parameter.said_value(span_text(text, words, first, last)) == canonical
     ]
     if not matches:
         return None

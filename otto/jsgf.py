@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from typing import TypeAlias
 
 from otto.messages import SpeechGrammar
 from otto.parameters import Parameter
@@ -21,6 +22,7 @@ LONGEST_VALUE = 5  # words of a text that is in the grammar because an example h
 _SAYABLE = re.compile(r"[a-z]+(?:'[a-z]+)*")
 
 _Token = str  # a word, or "<rule>" of a slot
+_Trie: TypeAlias = "dict[_Token, _Trie]"
 
 
 def speech_grammar(book: PhraseBook, specs: Iterable[SkillSpec], longest: int = LONGEST) -> SpeechGrammar:
@@ -90,7 +92,7 @@ class _Graph:
     """Phrases as a minimal word graph: equal beginnings and equal endings are there once."""
 
     def __init__(self, phrases: Iterable[Sequence[_Token]]) -> None:
-        trie: dict[_Token, dict] = {}
+        trie: _Trie = {}
         for phrase in phrases:
             node = trie
             for token in phrase:
@@ -120,7 +122,7 @@ class _Graph:
         word = tokens[0] if len(tokens) == 1 else f"({' | '.join(tokens)})"
         return word if following == self._final else f"{word} {names[following]}"
 
-    def _merge(self, node: dict[_Token, dict]) -> int:
+    def _merge(self, node: _Trie) -> int:
         """The number of the state, after those that follow it; states with the same arcs are one."""
         arcs = tuple(sorted((token, self._merge(after) if token else -1) for token, after in node.items()))
         return self._states.setdefault(arcs, len(self._states))

@@ -7,11 +7,15 @@ are known too: any duration, number, time or date, but only those names and text
 
 from __future__ import annotations
 
+import json
+import os
 import random
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from otto.align import MAX_SPAN, Aligned, align
 from otto.call import Call
@@ -21,9 +25,15 @@ from otto.skill import OTHER, SkillSpec
 from otto.types import AppName, Location
 from otto.words import Word, span_text, split_words
 
+if TYPE_CHECKING:
+    from otto.registry import Registry
+
 _LEADS = tuple(
     tuple(text.split())
-    for text in "hey otto|okay otto|ok otto|hi otto|hello otto|otto|please|um|uh|so|okay|ok|well|hey|can you|could you|would you|can you please|could you please|would you please".split("|")
+    for text in (
+        "hey otto|okay otto|ok otto|hi otto|hello otto|otto|please|um|uh|so|okay|ok|well|hey|can you|could you|would you|"
+        "can you please|could you please|would you please"
+    ).split("|")
 )
 _TAILS = tuple(tuple(text.split()) for text in "please|otto|thanks|thank you|for me|for me please".split("|"))
 MAX_CHAIN = 3  # lead-ins and tails that are taken off, one after another
@@ -48,6 +58,44 @@ class Template:
         return " ".join(f"{{{token.parameter}}}" if isinstance(token, Slot) else token for token in self.tokens)
 
 
+@dataclass(frozen=True)
+class Phrase:
+    """An aligned example: words, and for a value its parameter, its words and how it was said."""
+
+    skill: str
+    parts: tuple[str | tuple[str, str, str], ...]
+    fixed: tuple[tuple[str, Any], ...] = ()
+
+    @classmethod
+    def of(cls, aligned: Aligned) -> Phrase:
+        parts: list[str | tuple[str, str, str]] = []
+        at = 0
+        for span in aligned.spans:
+            parts += [word.text for word in aligned.words[at : span.first]]
+            words = " ".join(word.text for word in aligned.words[span.first : span.last + 1])
+            parts.append((span.parameter, words, aligned.said(span)))
+            at = span.last + 1
+        parts += [word.text for word in aligned.words[at:]]
+        return cls(aligned.skill, tuple(parts), aligned.fixed)
+
+    def to_json(self) -> list[Any]:
+        return [self.skill, self.parts, self.fixed]
+
+    @classmethod
+    def from_json(cls, row: list[Any]) -> Phrase:
+        parts = tuple(part if isinstance(part, str) else (part[0], part[1], part[2]) for part in row[1])
+        return cls(row[0], parts, tuple((name, value) for name, value in row[2]))
+
+
+def phrases_of(specs: Iterable[SkillSpec]) -> Iterator[Phrase]:
+    """The phrases of all examples whose values are all words of the sentence."""
+    for spec in specs:
+        for example in spec.examples:
+            aligned = align(spec, example)
+            if aligned.words and not aligned.missing:
+                yield Phrase.of(aligned)
+
+
 @dataclass
 class _Node:
     """A state of the trie of all templates."""
@@ -66,18 +114,30 @@ class _Match:
 class PhraseBook:
     """The templates of the skills' examples, and the values seen in each slot."""
 
-    def __init__(self, specs: Iterable[SkillSpec]) -> None:
+    def __init__(self, specs: Iterable[SkillSpec], phrases: Iterable[Phrase] | None = None) -> None:
         self._specs = {spec.name: spec for spec in specs}
         self._root = _Node()
         self._values: dict[tuple[str, str], dict[str, str]] = {}  # normal text → as it was said first
-        counts: Counter[Template] = Counter()
-        for spec in self._specs.values():
-            for example in spec.examples:
-                aligned = align(spec, example)
-                if aligned.words and not aligned.missing:
-                    counts[self._learn(aligned)] += 1
-        self.templates: tuple[Template, ...] = tuple(counts)
-        self._counts = counts
+        self._phrases = tuple(phrases_of(self._specs.values()) if phrases is None else phrases)
+        self.templates: tuple[Template, ...] = tuple(dict.fromkeys(self._learn(phrase) for phrase in self._phrases))
+
+    @classmethod
+    def open(cls, registry: Registry, folder: Path | None) -> PhraseBook:
+        """The book of a registry, its aligned examples kept in a cache folder: to align thousands takes a second."""
+        if folder is None:
+            return cls(registry)
+        path = folder / f"phrases-{registry.version}.json"
+        try:
+            stored = json.loads(path.read_text(encoding="utf-8"))
+            return cls(registry, [Phrase.from_json(row) for row in stored])
+        except (OSError, ValueError, TypeError, IndexError):  # not there yet, or damaged
+            book = cls(registry)
+        with suppress(OSError):  # a full disk or a read-only home costs time at the next start, nothing else
+            folder.mkdir(parents=True, exist_ok=True)
+            part = path.with_suffix(f".{os.getpid()}.part")
+            part.write_text(json.dumps([phrase.to_json() for phrase in book._phrases]), encoding="utf-8")
+            part.replace(path)
+        return book
 
     def values(self, skill: str, parameter: str) -> tuple[str, ...]:
         """What the examples say in a slot."""
@@ -121,27 +181,23 @@ class PhraseBook:
             counts.update({token for token in template.tokens if isinstance(token, str) and len(token) > 3 and template.skill != OTHER})
         for (skill, parameter), values in self._values.items():
             if self._specs[skill].parameter(parameter).spoken is AppName:
-                counts.update({value: 3 for value in values})
+                counts.update(dict.fromkeys(values, 3))
         return tuple(word for word, _ in counts.most_common(limit))
 
-    def _learn(self, aligned: Aligned) -> Template:
+    def _learn(self, phrase: Phrase) -> Template:
         tokens: list[str | Slot] = []
-        at = 0
-        for span in aligned.spans:
-            tokens += [word.text for word in aligned.words[at : span.first]]
-            tokens.append(Slot(span.parameter))
-            said = " ".join(word.text for word in aligned.words[span.first : span.last + 1])
-            self._values.setdefault((aligned.skill, span.parameter), {}).setdefault(said, aligned.said(span))
-            at = span.last + 1
-        tokens += [word.text for word in aligned.words[at:]]
         node = self._root
-        for token in tokens:
-            if isinstance(token, Slot):
-                node = node.slots.setdefault((aligned.skill, token.parameter), _Node())
+        for part in phrase.parts:
+            if isinstance(part, str):
+                tokens.append(part)
+                node = node.words.setdefault(part, _Node())
             else:
-                node = node.words.setdefault(token, _Node())
-        node.ends.add((aligned.skill, aligned.fixed))
-        return Template(aligned.skill, tuple(tokens), aligned.fixed)
+                name, words, said = part
+                tokens.append(Slot(name))
+                self._values.setdefault((phrase.skill, name), {}).setdefault(words, said)
+                node = node.slots.setdefault((phrase.skill, name), _Node())
+        node.ends.add((phrase.skill, phrase.fixed))
+        return Template(phrase.skill, tuple(tokens), phrase.fixed)
 
     def _matches(self, text: str, words: tuple[Word, ...]) -> Iterator[_Match]:
         def walk(node: _Node, at: int, literal: int, said: dict[tuple[str, str], str]) -> Iterator[_Match]:

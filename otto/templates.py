@@ -40,7 +40,7 @@ def written_out(spec: SkillSpec, example: Example) -> tuple[list[Example], list[
             call = spec.canonical(_filled_call(example.call, chosen))
         except OttoError as error:
             return [], [Problem(example.where, error.what, error.mend)]
-        found.append(Example(_SLOT.sub(lambda match, chosen=chosen: str(chosen[match[1]]), sentence), call, example.where))
+        found.append(Example(_filled(sentence, chosen), call, example.where))
     return found, []
 
 
@@ -52,8 +52,9 @@ def _sentences(template: str) -> Iterator[str]:
     names = _SLOT.findall(template)
     marked = _SLOT.sub("slotplace", template)
     for sentence in sample_expression(parse_sentence(marked).expression):
-        places = iter(names)
-        yield " ".join(re.sub("slotplace", lambda _, places=places: "{" + next(places) + "}", sentence).split())
+        parts = sentence.split("slotplace")
+        places = [f"{{{name}}}" for name in names][: len(parts) - 1]
+        yield " ".join("".join(part + place for part, place in zip(parts, [*places, ""], strict=True)).split())
 
 
 def _values(spec: SkillSpec, name: str) -> list[str]:

@@ -29,7 +29,21 @@ def export_llama(model: Path, folder: Path) -> Path:
         raise MissingExtra("onnxruntime-genai", "finetune") from None
     with tempfile.TemporaryDirectory() as scratch:
         out = Path(scratch) / "onnx"
-        command = [sys.executable, "-m", "onnxruntime_genai.models.builder", "-m", str(model), "-o", str(out), "-p", "int8", "-e", "cpu", "-c", scratch]
+        command = [
+            sys.executable,
+            "-m",
+            "onnxruntime_genai.models.builder",
+            "-m",
+            str(model),
+            "-o",
+            str(out),
+            "-p",
+            "int8",
+            "-e",
+            "cpu",
+            "-c",
+            scratch,
+        ]
         done = subprocess.run([*command, "--extra_options", "hf_remote=false"], capture_output=True, text=True, check=False)
         if done.returncode:
             raise ModelError(f"The export failed ({(done.stderr.strip().splitlines() or ['no message'])[-1]})", "see the log above")

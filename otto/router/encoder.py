@@ -42,7 +42,8 @@ class Encoder:
 
     def vector(self, text: str) -> Vectors:
         """float32[384], of length 1."""
-        return self.vectors([text])[0]
+        vector: Vectors = self.vectors([text])[0]
+        return vector
 
     def vectors(self, texts: Sequence[str], batch: int = 32) -> Vectors:
         """float32[n, 384], each of length 1, in the order of the texts."""
@@ -67,4 +68,3 @@ class Encoder:
 def shared_encoder(folder: Path = WEIGHTS) -> Encoder:
     """One encoder for the whole process: loading it takes longer than using it."""
     return Encoder(folder)
-

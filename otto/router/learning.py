@@ -10,6 +10,7 @@ import os
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -75,10 +76,8 @@ class TaggerSource:
             self._pending = path
             return _shipped()
         tagger = Tagger.train(lessons_of(registry))
-        try:
+        with suppress(OSError):  # a full disk or a read-only home costs time at the next start, nothing else
             tagger.save(path)
-        except OSError:  # a full disk or a read-only home costs time at the next start, nothing else
-            pass
         return tagger
 
 
@@ -112,7 +111,9 @@ def _train_apart(registry: Registry, path: Path) -> None:
         lessons.write_text(json.dumps([lesson.to_json() for lesson in lessons_of(registry)]), encoding="utf-8")
         command = [sys.executable, "-m", "otto.router.learning", str(lessons), str(path)]
         environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")])}
-        subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment, start_new_session=True)
+        subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment, start_new_session=True
+        )
     except OSError:  # without a cache the shipped tagger and the phrases go on answering
         return
 

@@ -20,11 +20,12 @@ class PhraseRouter:
     name = "phrases"
 
     def __init__(self, registry: Registry, settings: Settings | None = None) -> None:
+        self._cache = settings.paths.cache if settings else None
         self.update(registry)
 
     def update(self, registry: Registry) -> None:
         """Take up changed skills."""
-        self.book = PhraseBook(registry)
+        self.book = PhraseBook.open(registry, self._cache)
 
     def route(self, text: str) -> Route:
         """A known phrase's call with confidence 1, or `other()` with confidence 0.5: nothing is known of it."""

@@ -199,7 +199,17 @@ class Tagger:
         path.parent.mkdir(parents=True, exist_ok=True)
         part = path.with_suffix(".part")
         with part.open("wb") as file:
-            np.savez_compressed(file, format=FORMAT, labels=labels, keys=self._keys, idf=self._idf.astype(np.float16), weights=small, scale=scale, bias=self._bias, crf=crf)
+            np.savez_compressed(
+                file,
+                format=FORMAT,
+                labels=labels,
+                keys=self._keys,
+                idf=self._idf.astype(np.float16),
+                weights=small,
+                scale=scale,
+                bias=self._bias,
+                crf=crf,
+            )
         part.replace(path)
 
     @classmethod
@@ -213,7 +223,16 @@ class Tagger:
                     raise ValueError("it is of another version")
                 about = {Label.read(text): frozenset(names) for text, names in json.loads(data["labels"].tobytes())}
                 weights = data["weights"].astype(np.float32) * data["scale"]
-                return cls(list(about), data["keys"], data["idf"].astype(np.float32), weights, data["bias"], data["crf"].tobytes(), about, encoder or shared_encoder())
+                return cls(
+                    list(about),
+                    data["keys"],
+                    data["idf"].astype(np.float32),
+                    weights,
+                    data["bias"],
+                    data["crf"].tobytes(),
+                    about,
+                    encoder or shared_encoder(),
+                )
         except Exception as error:  # noqa: BLE001  a damaged file can fail anywhere in zip, numpy or json
             raise ModelError(f"The tagger's file {path.name} cannot be read ({error})", f"delete {path}; it is made anew") from None
 
@@ -241,7 +260,10 @@ OFTEN = 0.05  # the share of a label's sentences from which on a parameter is ex
 def _expected(lessons: Sequence[Lesson]) -> dict[Label, frozenset[str]]:
     totals = Counter(lesson.label for lesson in lessons)
     counts = Counter((lesson.label, name) for lesson in lessons for name in {span.parameter for span in lesson.spans})
-    return {label: frozenset(name for (owner, name), count in counts.items() if owner == label and count > OFTEN * total) for label, total in totals.items()}
+    return {
+        label: frozenset(name for (owner, name), count in counts.items() if owner == label and count > OFTEN * total)
+        for label, total in totals.items()
+    }
 
 
 def _vocabulary(counted: Sequence[dict[int, float]]) -> tuple[Any, Any]:
@@ -277,7 +299,9 @@ def _sparse(counted: Sequence[dict[int, float]], keys: Any, idf: Any) -> Any:
 
     rows = [_row(counts, keys, idf) for counts in counted]
     starts = np.cumsum([0, *(len(positions) for positions, _ in rows)])
-    return csr_matrix((np.concatenate([values for _, values in rows]), np.concatenate([positions for positions, _ in rows]), starts), (len(rows), len(keys)))
+    return csr_matrix(
+        (np.concatenate([values for _, values in rows]), np.concatenate([positions for positions, _ in rows]), starts), (len(rows), len(keys))
+    )
 
 
 def _train_crf(lessons: Sequence[Lesson]) -> bytes:
