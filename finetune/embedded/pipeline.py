@@ -22,6 +22,7 @@ from finetune.embedded import calibrate
 from finetune.embedded.corpora import Corpus, read_corpus, strays_of
 from finetune.embedded.encoder import EncoderSettings, export_encoder, labelled, tune_encoder
 from finetune.embedded.export import export_llama
+from finetune.embedded.modelcard import model_card
 from finetune.embedded.rows import rows_of_examples
 from finetune.embedded.sample import Source
 from finetune.embedded.score import Case, score
@@ -85,6 +86,7 @@ def run(plan: Plan, say: Callable[[str], None] = print) -> dict[str, Any]:
     (plan.out / "tagger.version").write_text(registry.version + "\n", encoding="utf-8")
     card = _card(plan, split, corpora, _scores(judged, calibration, _learnt_phrases(specs, split)))
     (plan.out / "card.json").write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
+    (plan.out / "MODEL_CARD.md").write_text(model_card(card), encoding="utf-8")
     return card
 
 
