@@ -15,6 +15,7 @@ PHRASES = {
     "read my notes": 'notes(action="list")',
     "what time is it in tokyo": 'timecheck(location="Tokyo")',
     "divide one by zero": 'math(question="1/0")',
+    "one second": 'timer(duration="1 second")',
     "note buy milk and set a timer": 'notes(action="add", note="buy milk"); timer(duration="1 minute")',
 }
 
