@@ -153,7 +153,8 @@ def _similar_city(name: str) -> Place | None:
 
 def _cities_named(name: str, country: str = "", region: str = "") -> Iterator[dict[str, Any]]:
     """Cities of a name, the largest first; where it is only one of a city's other names, the city counts less."""
-    spellings = {name, *(name.replace(short, long) for short, long in (("st ", "saint "), ("st ", "st. "), ("mt ", "mount ")) if name.startswith(short))}
+    long_forms = (("st ", "saint "), ("st ", "st. "), ("mt ", "mount "))
+    spellings = {name, *(name.replace(short, long) for short, long in long_forms if name.startswith(short))}
     found = {city["geonameid"]: city for spelling in spellings for city in _cities_at(json.dumps(spelling))}
     fitting = [city for city in found.values() if country in ("", city["countrycode"]) and region in ("", city["admin1code"])]
 

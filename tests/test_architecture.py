@@ -74,7 +74,7 @@ MODULES = {module_name(path): path for path in files("otto")}
 
 def top(module: str) -> str:
     """The part of `otto` that a module belongs to: `stt` of otto.stt.whisper, "" of otto."""
-    return (module.split(".") + [""])[1]
+    return [*module.split("."), ""][1]
 
 
 def targets(source: str) -> Iterator[tuple[str, str, int]]:

@@ -206,7 +206,7 @@ def test_limits_are_where_they_are_said_to_be() -> None:
     assert len(Call.parse('f(a="' + "x" * (MAX_LENGTH - 7) + '")').arguments["a"]) == MAX_LENGTH - 7
 
 
-NOT_LITERALS = [{1}, {"a": 1}, b"x", 1j, object(), float("nan"), float("inf"), "\ud800", [["\udfff"]], 10**1000]
+NOT_LITERALS = [{1}, {"a": 1}, b"x", 1j, object, float("nan"), float("inf"), "\ud800", [["\udfff"]], 10**1000]
 
 
 @pytest.mark.parametrize("value", NOT_LITERALS, ids=repr)

@@ -18,6 +18,7 @@ from otto import Call, Context
 from otto.config import load_settings
 from otto.dispatch import Dispatcher, SilentHost
 from otto.errors import InvalidCall, NotConfirmed, SkillFailed, SkillTimeout, UnknownSkill
+from otto.messages import Result
 from otto.registry import Registry
 from otto.skill import SkillSpec, skill
 
@@ -251,7 +252,7 @@ class Room:
         self.person = Person()
         self.dispatcher = Dispatcher.open(self.registry, load_settings(environ={"OTTO_HOME": str(home)}), self.person)
 
-    def run(self, text: str):  # type: ignore[no-untyped-def]
+    def run(self, text: str) -> Result:
         return self.dispatcher.run(Call.parse(text))
 
     @property

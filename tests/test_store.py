@@ -289,7 +289,7 @@ except StoreError as error:
     process = python(code, path)
     said, trouble = process.communicate()
     assert (process.returncode, trouble) == (0, "")
-    assert said.startswith(f"Otto cannot store anything in {path.parent}") or said.startswith("The disk is full")
+    assert said.startswith((f"Otto cannot store anything in {path.parent}", "The disk is full"))
     assert SkillStore(Database(path), "s")["first"] == 1
 
 
