@@ -6,13 +6,20 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 import typer
+from typer.core import TyperCommand
 
 from otto.cli.new import new_app
 
-# Everything behind the name is the program's own, `--help` too.
-_AS_IS = {"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": []}
+
+class _AsIs(TyperCommand):
+    """Everything behind the name is the program's own: `--help` and `--` too."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        ctx.args = list(args)
+        return []
 
 
 def run_room(name: str, arguments: Sequence[str]) -> int:
@@ -45,7 +52,7 @@ def run_room(name: str, arguments: Sequence[str]) -> int:
 def _app(name: str, help: str) -> typer.Typer:
     app = new_app()
 
-    @app.command(help=help, context_settings=_AS_IS, add_help_option=False)
+    @app.command(help=help, cls=_AsIs)
     def room(context: typer.Context) -> None:
         raise typer.Exit(run_room(name, context.args))
 

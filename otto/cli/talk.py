@@ -102,14 +102,16 @@ def endpointer(assistant: Assistant) -> Endpointer:
 
 def hint_at_announcement(assistant: Assistant, turn: Turn) -> None:
     """Tell who set a timer in a one-shot command when it will be heard of."""
+    from contextlib import suppress
+
     from otto import scheduler
+    from otto.cli.output import note
+    from otto.errors import StoreError
 
-    for result in turn.results:
-        if result.ok and scheduler.pending(assistant.dispatcher.database, result.call.name):
-            from otto.cli.output import note
-
+    names = [result.call.name for result in turn.results if result.ok]
+    with suppress(StoreError):  # which is told of where it matters
+        if any(scheduler.pending(assistant.dispatcher.database, name) for name in names):
             note("It is announced while `otto listen` runs, else with the next command.")
-            return
 
 
 def _utterances(file: Path, assistant: Assistant) -> Iterator[Utterance]:
