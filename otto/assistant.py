@@ -152,9 +152,17 @@ class Assistant:
         else:
             route = self.router.route(heard.text)
             timings["route"] = route.ms
+            if heard.engine == TYPED and not dry_run:
+                route = self._asked(route)
             results = () if dry_run else self._dispatch(route, timings)
             turn = Turn(heard, route, results, timings)
         return turn if dry_run else self._kept(turn, utterance)
+
+    def _asked(self, route: Route) -> Route:
+        """Where the router is in doubt, what the user says to it. Only of typed commands: to speech it would be a question into the room."""
+        if route.doubt and self.dispatcher.confirmed(f"Did you mean {route.doubt}?"):
+            return replace(route, calls=(route.doubt,))
+        return route
 
     def _dispatch(self, route: Route, timings: dict[str, float]) -> tuple[Result, ...]:
         start = time.perf_counter()

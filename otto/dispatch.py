@@ -75,7 +75,7 @@ class Dispatcher:
         spec = self._spec(call.name)
         call = spec.canonical(call)
         question = _question(spec, call)
-        if question and not self._confirmed(question):
+        if question and not self.confirmed(question):
             raise NotConfirmed(f"{spec.name} was not confirmed", "nothing was done")
         return _Job(spec, self._context(spec, call))
 
@@ -97,7 +97,8 @@ class Dispatcher:
         settings = self._settings.for_skill(spec.name)
         return SkillContext(call, self._host, self.database, settings, Clock(spec.deadline), undo_value)
 
-    def _confirmed(self, question: str) -> bool:
+    def confirmed(self, question: str) -> bool:
+        """Ask the user yes or no; False where nobody can answer."""
         return self._host.confirm(question) is True
 
     def _finish(self, job: _Job) -> Speech:

@@ -79,6 +79,7 @@ class Route:
     ms: float  # wall time, milliseconds
     alternatives: tuple[tuple[Call, float], ...] = ()  # other readings with their confidence, best first
     timings: Mapping[str, float] = field(default_factory=dict)  # part of the engine → milliseconds
+    doubt: Call | None = None  # beside `other()`: the command that may have been meant, to ask about
 
     @property
     def acts(self) -> bool:

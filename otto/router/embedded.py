@@ -11,7 +11,7 @@ import json
 import math
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from otto.config import Settings
 
 LONGEST = 60  # words; what is longer is a speech and no command
+DOUBT = 0.5  # the probability that a command is meant from which on it is worth asking
 LLAMA_ALONE = 0.9  # the Llama's own probability from which on a skill that the tagger has not learnt yet is called
 
 
@@ -144,9 +145,11 @@ class EmbeddedRouter:
             return self._decided(text, written, probability, acts, [], started, timings)
         call = call_of(guess.label, guess.spans, self._source.tagger, self._source.specs, text)
         evidence = Evidence.of(guess, call, reading, written, len(words))
-        acts = self._calibration.meant.probability(evidence) >= self._calibration.threshold
+        meant = self._calibration.meant.probability(evidence)
+        right = self._calibration.right.probability(evidence)
         others = self._other_readings(guess, call, written, text)
-        return self._decided(text, call, self._calibration.right.probability(evidence), acts, others, started, timings)
+        route = self._decided(text, call, right, meant >= self._calibration.threshold, others, started, timings)
+        return replace(route, doubt=call) if call and not route.acts and meant >= DOUBT else route
 
     def _decided(
         self, text: str, call: Call | None, right: float, acts: bool, others: Sequence[Call], started: float, timings: Mapping[str, float]
