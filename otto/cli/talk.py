@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -41,6 +40,7 @@ def say(
             emit(turn_json(turn))
         else:
             show_said(turn, dry_run)
+            hint_at_nothing(turn)
             hint_at_announcement(assistant, turn)
     raise typer.Exit(exit_code([turn], dry_run))
 
@@ -60,18 +60,35 @@ def hear(
     """
     from otto.cli.host import opened
     from otto.cli.output import exit_code, note
-    from otto.errors import EXIT_FAILED, OttoError
+    from otto.errors import EXIT_FAILED, AudioError
 
     turns: list[Turn] = []
-    failed = False
-    with opened(router=router, stt=stt, speech=True, json=json, dry_run=dry_run) as assistant:
-        for file in files:
-            try:
-                turns += _hear_file(file, assistant, dry_run, json)
-            except OttoError as error:  # the other files can be heard all the same
-                failed = True
-                note(str(error), "bad")
+    sounds = _sounds(files)
+    failed = len(sounds) < len(files)
+    if sounds:
+        with opened(router=router, stt=stt, speech=True, json=json, dry_run=dry_run) as assistant:
+            for file in sounds:
+                try:
+                    turns += _hear_file(file, assistant, dry_run, json)
+                except AudioError as error:  # it is damaged in the middle; the other files can be heard all the same
+                    failed = True
+                    note(str(error), "bad")
     raise typer.Exit(EXIT_FAILED if failed else exit_code(turns, dry_run))
+
+
+def _sounds(files: list[Path]) -> list[Path]:
+    """The files that can be heard; a sentence is printed for each that cannot, before an engine is loaded for nothing."""
+    from otto.cli.output import note
+    from otto.errors import AudioError
+
+    found = []
+    for file in files:
+        try:
+            _check_sound(file)
+            found.append(file)
+        except AudioError as error:
+            note(str(error), "bad")
+    return found
 
 
 def _hear_file(file: Path, assistant: Assistant, dry_run: bool, json: bool) -> list[Turn]:
@@ -100,6 +117,14 @@ def endpointer(assistant: Assistant) -> Endpointer:
     return Endpointer(trailing_silence=assistant.settings.audio.silence_ms / 1000)
 
 
+def hint_at_nothing(turn: Turn) -> None:
+    """Tell who got `other()` what that means."""
+    from otto.cli.output import note
+
+    if turn.route and not turn.route.acts:
+        note("Nothing was done: no skill fits. `otto skills list` shows what there is.")
+
+
 def hint_at_announcement(assistant: Assistant, turn: Turn) -> None:
     """Tell who set a timer in a one-shot command when it will be heard of."""
     from contextlib import suppress
@@ -114,31 +139,31 @@ def hint_at_announcement(assistant: Assistant, turn: Turn) -> None:
             note("It is announced while `otto listen` runs, else with the next command.")
 
 
+def _check_sound(file: Path) -> None:
+    """Raises AudioError where the file is no sound, or says that it is too long."""
+    import av
+
+    from otto.audio.file import read_audio
+
+    next(read_audio(file))
+    with av.open(str(file), metadata_errors="ignore") as container:
+        if (container.duration or 0) / av.time_base > MAX_MINUTES * 60:
+            raise _too_long(file)
+
+
 def _utterances(file: Path, assistant: Assistant) -> Iterator[Utterance]:
-    """The utterances of a file. Raises AudioError, before the first one where the file says that it is too long."""
     from otto.audio.file import read_audio
     from otto.audio.vad import utterances
 
-    frames = read_audio(file)
-    first = next(frames)  # whatever is wrong with the file is said now
-    if (_minutes(file) or 0) > MAX_MINUTES:
-        raise _too_long(file)
-    yield from utterances(_limited(chain([first], frames), file), endpointer(assistant))
+    yield from utterances(_limited(read_audio(file), file), endpointer(assistant))
 
 
 def _limited(frames: Iterable[AudioFrame], file: Path) -> Iterator[AudioFrame]:
+    """Not every file says how long it is."""
     for frame in frames:
         if frame.start > MAX_MINUTES * 60:
             raise _too_long(file)
         yield frame
-
-
-def _minutes(file: Path) -> float | None:
-    """How long a sound file says it is, None where it does not."""
-    import av
-
-    with av.open(str(file), metadata_errors="ignore") as container:
-        return container.duration / av.time_base / 60 if container.duration else None
 
 
 def _too_long(file: Path) -> AudioError:

@@ -42,6 +42,7 @@ def test_say_json(otto: Otto) -> None:
 def test_stray_talk_does_nothing(otto: Otto, options: tuple[str, ...]) -> None:
     ran = otto("say", "what a lovely day", *options)
     assert ran.code == 3
+    assert ran.err == ("" if options else "Nothing was done: no skill fits. `otto skills list` shows what there is.\n")
     assert (json.loads(ran.out)["calls"] == [{"name": "other", "arguments": {}}]) if options else (ran.out == "other()\n")
 
 

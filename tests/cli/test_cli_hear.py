@@ -153,13 +153,13 @@ def test_a_file_that_may_not_be_read(otto: Otto, hears: Script, tmp_path: Path, 
 
 
 def test_an_unknown_engine_is_named_with_the_known_ones(otto: Otto, tmp_path: Path) -> None:
-    ran = otto("hear", "--stt", "telepathy", "a.wav")
+    ran = otto("hear", "--stt", "telepathy", str(recordings()[0].file))
     assert ran.code == 2
     assert ran.err.startswith("There is no speech engine telepathy; choose one of: auto, whisper, closed-phrase")
 
 
 def test_whisper_without_a_model_says_how_to_get_one(otto: Otto) -> None:
-    ran = otto("hear", "--stt", "whisper", "a.wav")
+    ran = otto("hear", "--stt", "whisper", str(recordings()[0].file))
     assert ran.code == 1
     assert "otto models pull small.en" in ran.err
     assert ran.err.count("\n") == 1
@@ -170,7 +170,7 @@ def test_a_damaged_whisper_model_says_how_to_mend_it(otto: Otto, home: Path) -> 
     folder.mkdir(parents=True)
     for name in ("model.bin", "config.json", "vocabulary.json", "tokenizer.json"):
         (folder / name).write_bytes(b"{}")
-    ran = otto("hear", "--stt", "whisper", "a.wav")
+    ran = otto("hear", "--stt", "whisper", str(recordings()[0].file))
     assert ran.code == 1
     assert "otto models pull small.en" in ran.err
     assert ran.err.count("\n") == 1
