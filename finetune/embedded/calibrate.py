@@ -11,7 +11,7 @@ from typing import Any
 from otto.call import Call
 from otto.router.embedded import Calibration, Evidence, Logistic
 from otto.router.llama import LlamaReader
-from otto.router.tagger import Tagger, call_of
+from otto.router.tagger import Tagger
 from otto.skill import OTHER, SkillSpec
 from otto.words import split_words
 
@@ -47,7 +47,7 @@ def judge(items: Sequence[tuple[str, Call]], specs: Sequence[SkillSpec], tagger:
         guess = tagger.guess(words)
         reading = llama.write(text)
         written = llama.call(reading, text)
-        call = call_of(guess.label, guess.spans, tagger, by_name, text)
+        call = tagger.call(guess.label, guess.spans, by_name, text)
         alone = call if guess.acts and call else nothing
         found.append(Judged(text, gold, call, alone, written or nothing, Evidence.of(guess, call, reading, written, len(words))))
     return found

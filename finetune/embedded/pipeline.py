@@ -34,8 +34,9 @@ from otto.phrases import PhraseBook
 from otto.registry import Registry
 from otto.router.embedded import Calibration
 from otto.router.encoder import Encoder
+from otto.router.lessons import Label, Lesson, lessons_of
 from otto.router.llama import LlamaReader
-from otto.router.tagger import Label, Lesson, Tagger, lessons_of
+from otto.router.tagger import Tagger
 from otto.skill import OTHER, Example, SkillSpec
 
 HERE = Path(__file__).parent

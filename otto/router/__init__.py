@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 ENGINES = {
     "embedded": "otto.router.embedded:EmbeddedRouter",
     "phrases": "otto.router.phrases:PhraseRouter",
-    "tagger": "otto.router.tagger:TaggerRouter",
+    "tagger": "otto.router.tagging:TaggerRouter",
     "llama": "otto.router.llama:LlamaRouter",
     "transformers": "otto.router.transformers:TransformersRouter",
     "openai": "otto.router.openai:OpenAIRouter",

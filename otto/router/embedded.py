@@ -25,7 +25,7 @@ from otto.router.encoder import WEIGHTS
 from otto.router.learning import TaggerSource
 from otto.router.llama import LlamaReader, Reading
 from otto.router.onnx import MEND
-from otto.router.tagger import Guess, call_of
+from otto.router.tagger import Guess
 from otto.skill import OTHER
 from otto.words import split_words
 
@@ -143,7 +143,7 @@ class EmbeddedRouter:
             probability = math.exp(reading.log_probability)
             acts = probability >= LLAMA_ALONE
             return self._decided(text, written, probability, acts, [], started, timings)
-        call = call_of(guess.label, guess.spans, self._source.tagger, self._source.specs, text)
+        call = self._source.tagger.call(guess.label, guess.spans, self._source.specs, text)
         evidence = Evidence.of(guess, call, reading, written, len(words))
         meant = self._calibration.meant.probability(evidence)
         right = self._calibration.right.probability(evidence)
@@ -185,7 +185,7 @@ class EmbeddedRouter:
         found = [written] if written and written != call and written.name != OTHER else []
         for label, _ in guess.runners_up[:1]:
             spans, _ = self._source.tagger.spans([word.text for word in split_words(text)], label)
-            other = call_of(label, spans, self._source.tagger, self._source.specs, text)
+            other = self._source.tagger.call(label, spans, self._source.specs, text)
             if other and other not in (call, *found):
                 found.append(other)
         return found

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING
 
 from otto.errors import ModelError
 from otto.router.encoder import WEIGHTS
-from otto.router.tagger import FORMAT, Lesson, Tagger, lessons_of
+from otto.router.lessons import Lesson, lessons_of
+from otto.router.tagger import FORMAT, Tagger
 from otto.skill import OTHER
 
 if TYPE_CHECKING:

@@ -9,32 +9,27 @@ from __future__ import annotations
 
 import json
 import math
-import random
-import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from otto.align import Aligned, Span, align
+from otto.align import Span
 from otto.call import Call
 from otto.errors import ModelError
-from otto.messages import Route
 from otto.router.arguments import build_call
-from otto.router.base import NOTHING
 from otto.router.encoder import Encoder, shared_encoder
 from otto.router.features import grams, word_features
+from otto.router.lessons import Label, Lesson
+from otto.router.spans import spans_of, train_crf
 from otto.skill import OTHER, SkillSpec
 from otto.words import split_words
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
-
-    from otto.config import Settings
-    from otto.registry import Registry
 
     Matrix = npt.NDArray[np.float32]
 
@@ -44,44 +39,6 @@ RUNNERS_UP = 2
 NEVER = -3.0  # the margin of a label that there is not
 FLOOR = -0.5  # a margin below which a sentence is like nothing that was learnt
 COST = 2.0  # of a training error, LIBLINEAR's C
-CRF_PARAMETERS = {"c1": 0.02, "c2": 0.05, "max_iterations": 100, "feature.possible_transitions": True}
-SWAPS = 2  # copies of each sentence with other values, for the CRF to learn where a value ends and not which it is
-
-
-@dataclass(frozen=True)
-class Label:
-    """What the classifier tells apart: a skill with its fixed arguments."""
-
-    skill: str
-    fixed: tuple[tuple[str, Any], ...] = ()
-
-    def __str__(self) -> str:
-        return json.dumps([self.skill, [list(item) for item in self.fixed]])
-
-    @classmethod
-    def read(cls, text: str) -> Label:
-        skill, fixed = json.loads(text)
-        return cls(skill, tuple((name, value) for name, value in fixed))
-
-
-@dataclass(frozen=True)
-class Lesson:
-    """A sentence to learn from."""
-
-    words: tuple[str, ...]
-    label: Label
-    spans: tuple[Span, ...] = ()
-
-    @classmethod
-    def of(cls, aligned: Aligned) -> Lesson:
-        return cls(tuple(word.text for word in aligned.words), Label(aligned.skill, aligned.fixed), aligned.spans)
-
-    def to_json(self) -> list[Any]:
-        return [list(self.words), str(self.label), [[span.parameter, span.first, span.last] for span in self.spans]]
-
-    @classmethod
-    def from_json(cls, row: Sequence[Any]) -> Lesson:
-        return cls(tuple(row[0]), Label.read(row[1]), tuple(Span(*span) for span in row[2]))
 
 
 @dataclass(frozen=True)
@@ -100,19 +57,6 @@ class Guess:
     def acts(self) -> bool:
         """Whether the tagger alone would act."""
         return self.margin > max(self.other, FLOOR)
-
-
-def lessons_of(specs: Iterable[SkillSpec]) -> list[Lesson]:
-    """The examples that can be learnt from. A skill without any is taught by its name and description."""
-    lessons: list[Lesson] = []
-    for spec in specs:
-        aligned = [align(spec, example) for example in spec.examples]
-        own = [Lesson.of(item) for item in aligned if item.words and not item.missing]
-        if not own and spec.name != OTHER:
-            words = split_words(f"{spec.name.replace('_', ' ')} {spec.description}")
-            own = [Lesson(tuple(word.text for word in words), Label(spec.name))]
-        lessons += own
-    return lessons
 
 
 class Tagger:
@@ -164,7 +108,7 @@ class Tagger:
         weights, bias = machine.coef_.T, machine.intercept_
         if len(labels) == 2:  # LIBLINEAR keeps one plane for two classes
             weights, bias = np.hstack([-weights, weights]), np.concatenate([-bias, bias])
-        return cls(labels, keys, idf, weights.astype(np.float16), bias.astype(np.float32), _train_crf(lessons), _expected(lessons), encoder)
+        return cls(labels, keys, idf, weights.astype(np.float16), bias.astype(np.float32), train_crf(lessons), _expected(lessons), encoder)
 
     def guess(self, words: Sequence[str]) -> Guess:
         """The most likely reading of a sentence's words."""
@@ -185,7 +129,13 @@ class Tagger:
             return (), 1.0
         self._reader.set(word_features(words, str(label)))
         tags = self._reader.tag()
-        return _spans_of(tags), float(self._reader.probability(tags))
+        return spans_of(tags), float(self._reader.probability(tags))
+
+    def call(self, label: Label, spans: Sequence[Span], specs: Mapping[str, SkillSpec], text: str) -> Call | None:
+        """The canonical call of a label with its spans; None where the skill is gone or the words do not fit."""
+        if label.skill not in specs:
+            return None
+        return build_call(specs[label.skill], text, split_words(text), label.fixed, spans, self.expected.get(label, ()))
 
     def save(self, path: Path) -> None:
         """Write to a file, whole or not at all."""
@@ -302,98 +252,3 @@ def _sparse(counted: Sequence[dict[int, float]], keys: Any, idf: Any) -> Any:
     return csr_matrix(
         (np.concatenate([values for _, values in rows]), np.concatenate([positions for positions, _ in rows]), starts), (len(rows), len(keys))
     )
-
-
-def _train_crf(lessons: Sequence[Lesson]) -> bytes:
-    import tempfile
-
-    import pycrfsuite
-
-    trainer = pycrfsuite.Trainer(algorithm="lbfgs", verbose=False)
-    trainer.set_params(CRF_PARAMETERS)
-    for lesson in (*lessons, *_swapped(lessons)):
-        if lesson.label.skill != OTHER and lesson.words != ("",):
-            trainer.append(word_features(lesson.words, str(lesson.label)), _tags_of(lesson))
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "spans.crf"
-        trainer.train(str(path))
-        return path.read_bytes() if path.exists() else b""
-
-
-def _swapped(lessons: Sequence[Lesson]) -> Iterator[Lesson]:
-    """Copies of the lessons with the values of other lessons of their skill."""
-    rng = random.Random(0)
-    pools: dict[tuple[str, str], list[tuple[str, ...]]] = {}
-    for lesson in lessons:
-        for span in lesson.spans:
-            pools.setdefault((lesson.label.skill, span.parameter), []).append(lesson.words[span.first : span.last + 1])
-    for lesson in lessons:
-        for _ in range(SWAPS if lesson.spans else 0):
-            yield _with_values(lesson, [rng.choice(pools[lesson.label.skill, span.parameter]) for span in lesson.spans])
-
-
-def _with_values(lesson: Lesson, values: Sequence[tuple[str, ...]]) -> Lesson:
-    words: list[str] = []
-    spans: list[Span] = []
-    at = 0
-    for span, value in zip(lesson.spans, values, strict=True):
-        words += lesson.words[at : span.first]
-        spans.append(Span(span.parameter, len(words), len(words) + len(value) - 1))
-        words += value
-        at = span.last + 1
-    return Lesson((*words, *lesson.words[at:]), lesson.label, tuple(spans))
-
-
-def _tags_of(lesson: Lesson) -> list[str]:
-    """B-name for a span's first word, I-name for the others, O outside."""
-    tags = ["O"] * len(lesson.words)
-    for span in lesson.spans:
-        tags[span.first : span.last + 1] = [f"B-{span.parameter}", *[f"I-{span.parameter}"] * (span.last - span.first)]
-    return tags
-
-
-def _spans_of(tags: Sequence[str]) -> tuple[Span, ...]:
-    spans: list[Span] = []
-    for index, tag in enumerate(tags):
-        if tag == "O":
-            continue
-        name = tag[2:]
-        if tag[0] == "I" and spans and spans[-1].parameter == name and spans[-1].last == index - 1:
-            spans[-1] = Span(name, spans[-1].first, index)
-        else:
-            spans.append(Span(name, index, index))
-    return tuple(spans)
-
-
-class TaggerRouter:
-    """The tagger alone."""
-
-    name = "tagger"
-
-    def __init__(self, registry: Registry, settings: Settings | None = None) -> None:
-        from otto.router.learning import TaggerSource
-
-        self._source = TaggerSource(registry, settings)
-
-    def update(self, registry: Registry) -> None:
-        """Take up changed skills; until what they teach is learnt, the old tagger answers."""
-        self._source.update(registry)
-
-    def route(self, text: str) -> Route:
-        """The tagger's call, or `other()` where that is nearer or its words fit no parameter."""
-        started = time.perf_counter()
-        words = split_words(text)
-        if not words:
-            return Route(text, (NOTHING,), 1.0, self.name, 0.0)
-        tagger = self._source.tagger
-        guess = tagger.guess([word.text for word in words])
-        call = call_of(guess.label, guess.spans, tagger, self._source.specs, text) if guess.acts else NOTHING
-        confidence = 1 / (1 + math.exp(-abs(guess.margin - guess.other))) if call else 0.5
-        return Route(text, (call or NOTHING,), confidence, self.name, (time.perf_counter() - started) * 1000)
-
-
-def call_of(label: Label, spans: Sequence[Span], tagger: Tagger, specs: Mapping[str, SkillSpec], text: str) -> Call | None:
-    """The canonical call of a label with its spans; None where the skill is gone or the words do not fit."""
-    if label.skill not in specs:
-        return None
-    return build_call(specs[label.skill], text, split_words(text), label.fixed, spans, tagger.expected.get(label, ()))
