@@ -80,6 +80,28 @@ class Score:
 
 
 @dataclass(frozen=True)
+class Rate:
+    """A share and its 95 % confidence interval, from 0 to 1."""
+
+    value: float
+    low: float
+    high: float
+    n: int
+
+
+@dataclass(frozen=True)
+class Cited:
+    """An engine's scores on one set of sentences, from the router's model card."""
+
+    sentences: str  # what they are
+    engine: str
+    exact: Rate
+    skill: Rate
+    missed: Rate
+    false_calls: Rate
+
+
+@dataclass(frozen=True)
 class Memory:
     """A process at rest after its first answers."""
 
@@ -126,6 +148,6 @@ class Report:
     warm: tuple[Warm, ...] = ()
     templates: Mapping[str, int] = field(default_factory=dict)  # engine → templates
     scores: tuple[Score, ...] = ()
-    card: Mapping[str, str] = field(default_factory=dict)  # name → score, from the router's model card
+    card: tuple[Cited, ...] = ()
     memory: tuple[Memory, ...] = ()
     speech: Speech = Speech()

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from tests.bench.corpus import COMMAND, KNOWN, STRAY
-from tests.bench.figures import Memory, Report, Score, Speech, Spread, Start, Warm
+from tests.bench.figures import Cited, Memory, Rate, Report, Score, Speech, Spread, Start, Warm
 
 NEW = (COMMAND, STRAY)
 
 
 def written(report: Report) -> str:
     """The whole document."""
-    sections = [_head(report), _starts(report.starts), _warm(report), _kinds(report.warm), _scores(report), _card(report), _memory(report.memory), _speech(report.speech)]
+    sections = [_head(report), _starts(report.starts), _warm(report), _kinds(report.warm), _scores(report), _card(report.card), _memory(report.memory), _speech(report.speech)]
     return "\n\n".join(section for section in sections if section) + "\n"
 
 
@@ -111,9 +111,9 @@ def _scores(report: Report) -> str:
         "What the engines made of the same held-out sentences in the same run, with the ten skills. "
         "[hassil](https://github.com/OHF-Voice/hassil) is Home Assistant's recogniser of sentence templates. Its templates are written from the "
         f"same examples ({templates}): each example with its values taken out. "
-        "With lists, a slot takes the values in the examples and its type's samples; with wildcards, any words; free text is a wildcard in both. It may skip "
+        "With lists, a slot takes the values in the examples and its type's samples; with wildcards, any words; free text is a wildcard in both. A template of a slot alone is left out. It may skip "
         "lead-ins such as \"can you\" and \"please\", and what it captures goes through Otto's normalisers. "
-        "The Llama and the encoder come with weights of their own; their card says what these were trained on.\n\n"
+        "The weights of the Llama and of the encoder were trained on the other part of the same split (finetune/embedded/split.py).\n\n"
         f"{table(heads, map(_score, report.scores))}"
     )
 
@@ -128,10 +128,29 @@ def _score(score: Score) -> tuple[str, ...]:
     )
 
 
-def _card(report: Report) -> str:
-    if not report.card:
+def _card(card: Sequence[Cited]) -> str:
+    sets = dict.fromkeys(row.sentences for row in card)
+    if not sets:
         return ""
-    return f"## The embedded router's own scores\n\nCited from its model card (otto/router/weights/card.json), not measured here.\n\n{table(('score', ''), report.card.items())}"
+    heads = ("engine", "exact call", "right skill", "missed commands", "acted on stray talk")
+    tables = [
+        f"{sentences[0].upper()}{sentences[1:]}:\n\n{table(heads, [_cited(row) for row in card if row.sentences == sentences])}" for sentences in sets
+    ]
+    return "\n\n".join(
+        (
+            "## The embedded router's own scores",
+            "Cited from its model card (otto/router/weights/card.json), not measured here: all bundled skills, % with the 95 % confidence interval.",
+            *tables,
+        )
+    )
+
+
+def _cited(row: Cited) -> tuple[str, ...]:
+    return (row.engine, *map(_rate, (row.exact, row.skill, row.missed, row.false_calls)))
+
+
+def _rate(rate: Rate) -> str:
+    return f"{100 * rate.value:.1f} ({100 * rate.low:.1f} to {100 * rate.high:.1f}), n={rate.n}" if rate.n else "–"
 
 
 def _memory(memory: Sequence[Memory]) -> str:
