@@ -29,7 +29,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         package = (error.name or "").partition(".")[0]
         if package in ("", "otto"):
             return _unexpected(error)
-        return _failed(f"The package {package} is not installed; install what Otto needs with: pip install otto-assistant.")
+        return _failed(
+            f"The package {package} is not installed; install what Otto needs with: pip install otto-assistant."
+        )
     except OSError as error:
         if error.errno in (errno.EPIPE, errno.ENOSPC):
             return _output_lost(error)

@@ -46,10 +46,10 @@ def demo(
 
 
 def _show(number: int, outcome: Outcome) -> None:
-    from otto.cli.output import out, show_heard
+    from otto.cli.output import labelled, out, show_heard
 
     recording = outcome.recording
-    out(f'{number:2}. said    "{recording.text}"')
+    labelled(f"{number:2}. said    ", f'"{recording.text}"')
     show_heard(outcome.turn, indent=4)
     if outcome.problem:
         out(f"    WRONG   {outcome.problem}", "bad")
@@ -57,21 +57,22 @@ def _show(number: int, outcome: Outcome) -> None:
 
 
 def _sum_up(outcomes: list[Outcome], settings: Settings, seconds: float) -> None:
-    from otto.cli.output import out
+    from otto.cli.output import labelled, out
 
     right = [outcome for outcome in outcomes if not outcome.problem]
     stray = [outcome for outcome in right if outcome.recording.call.name == "other"]
     out(
-        f"{len(right)} of {len(outcomes)} as expected, {len(stray)} of them stray talk that was left alone, in {seconds:.1f} s.",
+        f"{len(right)} of {len(outcomes)} as expected, {len(stray)} of them stray talk left alone, in {seconds:.1f} s.",
         "good" if len(right) == len(outcomes) else "bad",
     )
     speech = {outcome.turn.heard.engine for outcome in outcomes}
     limited = "closed-phrase" in speech
     routers = {outcome.turn.route.engine for outcome in outcomes if outcome.turn.route}
-    out(f"speech to text  {', '.join(sorted(speech))}{' (limited to phrases that the skills know)' if limited else ''}")
-    out(f"router          {', '.join(sorted(routers))}")
+    limits = " (limited mode: only phrases that the skills know)" if limited else ""
+    labelled("speech to text  ", f"{', '.join(sorted(speech))}{limits}")
+    labelled("router          ", ", ".join(sorted(routers)))
     voices = dict.fromkeys(outcome.recording.voice for outcome in outcomes)
-    out(f"voices          {', '.join(voices)}: synthetic", "dim")
+    labelled("voices          ", f"synthetic: {', '.join(voices)}", "dim")
     out("Nothing was sent anywhere, and your own notes and timers are as they were.\n", "dim")
     out("Next:", "bold")
     rows = [

@@ -14,6 +14,7 @@ from otto.cli.talk import DryRun, Json, RouterName, SttName
 if TYPE_CHECKING:
     from otto.assistant import Assistant
     from otto.audio.microphone import Microphone
+    from otto.config import Settings
     from otto.messages import Utterance
 
 PATIENCE = 8.0  # seconds to begin to speak after Enter
@@ -34,7 +35,10 @@ def listen(
     """
     from otto.cli.host import announcing, opened
     from otto.cli.output import emit, heard_json, show_heard
+    from otto.config import load_settings
 
+    with _microphone(load_settings()):
+        pass  # one that does not work is told of now, before an engine is loaded for nothing
     with opened(router=router, stt=stt, speech=True, json=json, dry_run=dry_run) as assistant, announcing(assistant):
         for utterance in _all_the_time(assistant) if continuous else _at_enter(assistant):
             turn = assistant.hear(utterance, dry_run)
@@ -49,7 +53,7 @@ def _all_the_time(assistant: Assistant) -> Iterator[Utterance]:
     from otto.cli.output import note
     from otto.cli.talk import endpointer
 
-    with _microphone(assistant) as microphone:
+    with _microphone(assistant.settings) as microphone:
         frames = iter(microphone)
         next(frames)
         note("Listening. Ctrl-C ends it.")
@@ -60,8 +64,6 @@ def _at_enter(assistant: Assistant) -> Iterator[Utterance]:
     """One utterance for each Enter. The microphone is open only while it is wanted. The end of the input ends it."""
     from otto.cli.output import note
 
-    with _microphone(assistant):
-        pass  # a microphone that does not work is told of now, not after Enter
     note("Press Enter and speak; Ctrl-C ends it.")
     while sys.stdin.readline():
         utterance = _next_utterance(assistant)
@@ -78,7 +80,7 @@ def _next_utterance(assistant: Assistant) -> Utterance | None:
     from otto.cli.talk import endpointer
 
     ends = endpointer(assistant)
-    with _microphone(assistant) as microphone:
+    with _microphone(assistant.settings) as microphone:
         until = 0.0
         for frame in microphone:
             if not until:
@@ -91,7 +93,7 @@ def _next_utterance(assistant: Assistant) -> Utterance | None:
     return None
 
 
-def _microphone(assistant: Assistant) -> Microphone:
+def _microphone(settings: Settings) -> Microphone:
     from otto.audio.microphone import Microphone
 
-    return Microphone(assistant.settings.audio.input)
+    return Microphone(settings.audio.input)

@@ -124,7 +124,17 @@ def show_said(turn: Turn, dry_run: bool = False) -> None:
 def show_heard(turn: Turn, indent: int = 2) -> None:
     """A spoken command's outcome, one labelled line each."""
     for label, text, style in heard_lines(turn):
-        out(f"{'':{indent}}{label:<{LABEL_WIDTH}}{text}", style)
+        labelled(f"{'':{indent}}{label:<{LABEL_WIDTH}}", text, style)
+
+
+def labelled(label: str, text: str, style: str = "") -> None:
+    """Print a text behind its label; where it is longer than a line, the rest stands below its beginning."""
+    import shutil
+    import textwrap
+
+    width = shutil.get_terminal_size().columns
+    for line in textwrap.wrap(plain(text), width, initial_indent=label, subsequent_indent=" " * len(label)) or [label]:
+        out(line, style)
 
 
 def heard_lines(turn: Turn) -> Iterable[tuple[str, str, str]]:

@@ -32,9 +32,7 @@ def run_room(name: str, arguments: Sequence[str]) -> int:
     from otto.paths import room, rooms
 
     if not (room(name) / "__main__.py").is_file():
-        raise OttoError(
-            f"This installation has no {name} command ({room(name)} is not there)", "install otto-assistant anew"
-        )
+        raise OttoError(f"This Otto has no {name} command", "upgrade it with: pip install --upgrade otto-assistant")
     paths = [str(rooms()), os.environ.get("PYTHONPATH", "")]
     environment = {
         **os.environ,

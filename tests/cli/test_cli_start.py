@@ -236,7 +236,7 @@ def test_a_room_that_is_not_there(otto: Otto, tmp_path: Path, monkeypatch: pytes
     monkeypatch.setattr("otto.paths.rooms", lambda: tmp_path)
     ran = otto("finetune", "--help")
     assert ran.code == 1
-    assert ran.err == f"This installation has no finetune command ({tmp_path / 'finetune'} is not there); install otto-assistant anew.\n"
+    assert ran.err == "This Otto has no finetune command; upgrade it with: pip install --upgrade otto-assistant.\n"
 
 
 @pytest.mark.skipif(shutil.which("python3") is None, reason="no python3")
