@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from otto.call import Call
-from otto.router.embedded import Calibration, Evidence, Logistic
+from otto.router.embedded import Calibration, Evidence, Logistic, proposed
 from otto.router.llama import LlamaReader
 from otto.router.tagger import Tagger
 from otto.skill import OTHER, SkillSpec
@@ -47,8 +47,8 @@ def judge(items: Sequence[tuple[str, Call]], specs: Sequence[SkillSpec], tagger:
         guess = tagger.guess(words)
         reading = llama.write(text)
         written = llama.call(reading, text)
-        call = tagger.call(guess.label, guess.spans, by_name, text)
-        alone = call if guess.acts and call else nothing
+        alone = (tagger.call(guess.label, guess.spans, by_name, text) if guess.acts else None) or nothing
+        call = proposed(guess, reading, written, tagger, by_name, text)
         found.append(Judged(text, gold, call, alone, written or nothing, Evidence.of(guess, call, reading, written, len(words))))
     return found
 

@@ -25,8 +25,8 @@ from otto.router.encoder import WEIGHTS
 from otto.router.learning import TaggerSource
 from otto.router.llama import LlamaReader, Reading
 from otto.router.onnx import MEND
-from otto.router.tagger import Guess
-from otto.skill import OTHER
+from otto.router.tagger import Guess, Tagger
+from otto.skill import OTHER, SkillSpec
 from otto.words import split_words
 
 if TYPE_CHECKING:
@@ -107,6 +107,14 @@ def _logistic(stored: Mapping[str, Any]) -> Logistic:
     return Logistic(tuple(float(stored["weights"][name]) for name in Evidence.__dataclass_fields__), float(stored["bias"]))
 
 
+def proposed(guess: Guess, reading: Reading, written: Call | None, tagger: Tagger, specs: Mapping[str, SkillSpec], text: str) -> Call | None:
+    """The tagger's command; where its words do not fit and the Llama means the same command, the Llama's."""
+    call = tagger.call(guess.label, guess.spans, specs, text)
+    if call is None and written and reading.skill == guess.label.skill and set(guess.label.fixed) <= set(reading.fixed):
+        return written
+    return call
+
+
 class EmbeddedRouter:
     """Known phrases at once; everything else by the tagger and the Llama together."""
 
@@ -143,7 +151,7 @@ class EmbeddedRouter:
             probability = math.exp(reading.log_probability)
             acts = probability >= LLAMA_ALONE
             return self._decided(text, written, probability, acts, [], started, timings)
-        call = self._source.tagger.call(guess.label, guess.spans, self._source.specs, text)
+        call = proposed(guess, reading, written, self._source.tagger, self._source.specs, text)
         evidence = Evidence.of(guess, call, reading, written, len(words))
         meant = self._calibration.meant.probability(evidence)
         right = self._calibration.right.probability(evidence)

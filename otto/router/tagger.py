@@ -33,11 +33,13 @@ if TYPE_CHECKING:
 
     Matrix = npt.NDArray[np.float32]
 
-FORMAT = 3  # of the stored file; a change makes old caches unread
+FORMAT = 4  # of the stored file; a change makes old caches unread
 VECTOR_WEIGHT = 1.6  # of the encoder's vector beside the two n-gram blocks, each of length 1
 RUNNERS_UP = 2
 NEVER = -3.0  # the margin of a label that there is not
 FLOOR = -0.5  # a margin below which a sentence is like nothing that was learnt
+OFTEN = 0.05  # the share of a label's sentences from which on a parameter is looked for
+ALWAYS = 0.95  # and from which on a call without it is none
 COST = 2.0  # of a training error, LIBLINEAR's C
 
 
@@ -70,11 +72,11 @@ class Tagger:
         weights: Any,
         bias: Any,
         crf: bytes,
-        expected: Mapping[Label, frozenset[str]],
+        shares: Mapping[Label, Mapping[str, float]],
         encoder: Encoder,
     ) -> None:
         self._encoder = encoder
-        self.expected = expected  # parameters that a label's sentences often have
+        self._shares = shares
         self.labels = tuple(labels)
         self._keys, self._idf, self._weights, self._bias = keys, idf, weights, bias
         self._crf = crf
@@ -108,7 +110,7 @@ class Tagger:
         weights, bias = machine.coef_.T, machine.intercept_
         if len(labels) == 2:  # LIBLINEAR keeps one plane for two classes
             weights, bias = np.hstack([-weights, weights]), np.concatenate([-bias, bias])
-        return cls(labels, keys, idf, weights.astype(np.float16), bias.astype(np.float32), train_crf(lessons), _expected(lessons), encoder)
+        return cls(labels, keys, idf, weights.astype(np.float16), bias.astype(np.float32), train_crf(lessons), _parameter_shares(lessons), encoder)
 
     def guess(self, words: Sequence[str]) -> Guess:
         """The most likely reading of a sentence's words."""
@@ -132,16 +134,19 @@ class Tagger:
         return spans_of(tags), float(self._reader.probability(tags))
 
     def call(self, label: Label, spans: Sequence[Span], specs: Mapping[str, SkillSpec], text: str) -> Call | None:
-        """The canonical call of a label with its spans; None where the skill is gone or the words do not fit."""
+        """The canonical call of a label with its spans; None where the skill is gone, or the words do not fit or are too few."""
         if label.skill not in specs:
             return None
-        return build_call(specs[label.skill], text, split_words(text), label.fixed, spans, self.expected.get(label, ()))
+        shares = self._shares.get(label, {})
+        expected = [name for name, share in shares.items() if share > OFTEN]
+        call = build_call(specs[label.skill], text, split_words(text), label.fixed, spans, expected)
+        return call if call and all(name in call.arguments for name, share in shares.items() if share > ALWAYS) else None
 
     def save(self, path: Path) -> None:
         """Write to a file, whole or not at all."""
         import numpy as np
 
-        about = [[str(label), sorted(self.expected.get(label, ()))] for label in self.labels]
+        about = [[str(label), self._shares.get(label, {})] for label in self.labels]
         labels = np.frombuffer(json.dumps(about).encode(), np.uint8)
         scale = np.abs(self._weights).max(axis=0).astype(np.float32) / 127 + 1e-12
         small = np.round(self._weights.astype(np.float32) / scale).astype(np.int8)
@@ -171,7 +176,7 @@ class Tagger:
             with np.load(path) as data:
                 if int(data["format"]) != FORMAT:
                     raise ValueError("it is of another version")
-                about = {Label.read(text): frozenset(names) for text, names in json.loads(data["labels"].tobytes())}
+                about = {Label.read(text): shares for text, shares in json.loads(data["labels"].tobytes())}
                 weights = data["weights"].astype(np.float32) * data["scale"]
                 return cls(
                     list(about),
@@ -204,15 +209,12 @@ class Tagger:
         return np.asarray(margins, np.float32)
 
 
-OFTEN = 0.05  # the share of a label's sentences from which on a parameter is expected
-
-
-def _expected(lessons: Sequence[Lesson]) -> dict[Label, frozenset[str]]:
+def _parameter_shares(lessons: Sequence[Lesson]) -> dict[Label, dict[str, float]]:
+    """The share of a label's sentences that have a parameter; a label with few sentences tells little, so one is added without any."""
     totals = Counter(lesson.label for lesson in lessons)
     counts = Counter((lesson.label, name) for lesson in lessons for name in {span.parameter for span in lesson.spans})
     return {
-        label: frozenset(name for (owner, name), count in counts.items() if owner == label and count > OFTEN * total)
-        for label, total in totals.items()
+        label: {name: round(count / (total + 1), 4) for (owner, name), count in counts.items() if owner == label} for label, total in totals.items()
     }
 
 

@@ -16,10 +16,10 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from otto.errors import MissingExtra, ModelError, OttoError, UsageError
+from otto.errors import MissingExtra, ModelError, UsageError
 from otto.grammar import call_grammar
 from otto.messages import Route
-from otto.prompt import check_pairing, family_of, render
+from otto.prompt import FAMILIES, check_pairing, family_of, render
 from otto.registry import Registry
 from otto.router.answer import read_calls
 from otto.router.base import NOTHING
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 MAX_TOKENS = 256  # of an answer
 
 _FILES = {"model": ("config.json", "*.safetensors"), "adapter": ("adapter_config.json", "adapter_model.safetensors")}
+_OF_OTHERS = ("embedded", "openai")  # prompts of other routers
 _TURN_ENDS = ("<|eot_id|>", "<|im_end|>")  # end an answer as well as the tokenizer's own end of text
 _CHOOSE = "choose another with `otto config set router.{} FOLDER`"
 _COPY = "copy its files anew, or " + _CHOOSE.format("model")
@@ -95,7 +96,7 @@ class TransformersRouter:
                 answer, confidence = self._decode(prompt)
             except BaseException as error:
                 self._forget()  # the layers of a cache that was being written may differ
-                if isinstance(error, OttoError) or not isinstance(error, Exception):
+                if not isinstance(error, Exception):
                     raise
                 raise ModelError(f"The model {self._model_name} failed ({_reason(error)})", _CHOOSE.format("model")) from error
         calls = read_calls(answer, self._registry)
@@ -125,8 +126,8 @@ class TransformersRouter:
             matcher.consume_tokens(forced)
             unread = [token, *forced]
             answer += unread
-        if matcher.is_error():
-            raise ModelError(f"The model {self._model_name} is damaged: its numbers are not numbers", _CHOOSE.format("model"))
+        if matcher.is_error() or math.isnan(log_probability):
+            raise ValueError(matcher.get_error() or "its numbers are not numbers")
         return self._grammar_tokens.decode_str(answer), math.exp(min(0.0, log_probability))
 
     def _shared_with_last(self, prompt: Sequence[int]) -> list[int]:
@@ -181,8 +182,11 @@ def _family(folder: Path, adapter: Path | None) -> str:
     trained_with = _known_family(adapter) if adapter else None
     if trained_with and _known_family(folder):
         check_pairing(trained_with, folder)
-    family = trained_with or family_of(folder)
-    if family in ("embedded", "openai"):
+    family = trained_with or _known_family(folder)
+    if family is None:
+        mend = f'write "otto_prompt": "…" into its config.json, with one of: {", ".join(name for name in FAMILIES if name not in _OF_OTHERS)}'
+        raise ModelError(f"The prompt family of the model in {folder} is not known", mend)
+    if family in _OF_OTHERS:
         raise ModelError(f"The model {folder.name} takes the prompt of the router {family}", _CHOOSE.format("model"))
     return family
 
@@ -251,6 +255,7 @@ def _with_adapter(model: Any, adapter: Path) -> Any:
 
     try:
         with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of no use to a user
             warnings.filterwarnings("error", message="Found missing adapter keys")  # they would do nothing
             return PeftModel.from_pretrained(model, str(adapter))
     except Exception as error:  # as for the tokenizer
