@@ -1,85 +1,147 @@
 """PhraseBook → the speech grammar of the closed-phrase engine, in JSGF (JSpeech Grammar Format 1.0).
 
-All phrases become one word graph with shared beginnings and endings: written one after another they would decode ten
-times slower.
+What a decoder pays for is states, so phrases share what they can: lead-ins ("could you please") and tails are there once, phrases
+with one beginning or ending share it, and the phrases of a skill that have a slot in the middle share the slot's values. The last
+goes further than the examples: each beginning before a slot may go with each ending after it.
 """
 
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import TypeAlias
 
+from otto.choices import ChoiceOrder, choice_orders
+from otto.fillers import LEADS, TAILS, without_fillers
 from otto.messages import SpeechGrammar
 from otto.parameters import Parameter
 from otto.phrases import PhraseBook, Slot, Template
 from otto.skill import OTHER, SkillSpec
-from otto.types import AppName, Location, Number
+from otto.types import AppName, Location, Number, SpokenType
 from otto.words import split_words
 
-LONGEST = 9  # words and slots of a phrase; longer ones are one person's own
+LONGEST = 9  # words and slots of a phrase without lead-in and tail; longer ones are one person's own
 LONGEST_VALUE = 5  # words of a text that is in the grammar because an example has it
 _SAYABLE = re.compile(r"[a-z]+(?:'[a-z]+)*")
 
-_Token = str  # a word, or "<rule>" of a slot
+_Token = str  # a word, or "<rule>"
+_Phrase = tuple[_Token, ...]
 _Trie: TypeAlias = "dict[_Token, _Trie]"
 
 
 def speech_grammar(book: PhraseBook, specs: Iterable[SkillSpec], longest: int = LONGEST) -> SpeechGrammar:
     """The grammar of every phrase that can be said in plain words, its values as rules of their own."""
-    rules: dict[str, str] = {}
-    by_name = {spec.name: spec for spec in specs}
-    phrases = []
+    specs = list(specs)
+    grammar = _Grammar(book, specs)
+    ordered = choice_orders(specs)
     for template in book.templates:
-        spec = by_name.get(template.skill)
-        if spec is None or spec.name == OTHER:
-            continue
-        tokens = _tokens(template, spec, book, rules)
-        if tokens and len(tokens) <= longest:
-            phrases.append(tokens)
-    graph = _Graph(phrases)
-    text = "\n".join(["#JSGF V1.0;", "grammar commands;", *graph.rules("command"), *rules.values()]) + "\n"
+        if template.skill != OTHER and template.skill not in ordered:
+            grammar.add(template, longest)
+    for order in ordered.values():
+        grammar.add_order(order)
+    text = grammar.text()
     bodies = re.sub(r"<[^>]*>|^grammar .*|^#.*|\bpublic\b", " ", text, flags=re.MULTILINE)
     return SpeechGrammar(text, tuple(sorted(set(_SAYABLE.findall(bodies)))))
 
 
-def _tokens(template: Template, spec: SkillSpec, book: PhraseBook, rules: dict[str, str]) -> tuple[_Token, ...]:
-    """The template as words and rule names, nothing where it cannot be said; the rules of its slots are added."""
-    tokens: list[_Token] = []
-    for token in template.tokens:
-        if isinstance(token, Slot):
-            rule = _slot_rule(spec, spec.parameter(token.parameter), book, rules)
-            if rule is None:
+class _Grammar:
+    """Collects the rules."""
+
+    def __init__(self, book: PhraseBook, specs: Sequence[SkillSpec]) -> None:
+        self._book = book
+        self._specs = {spec.name: spec for spec in specs}
+        self._values: dict[str, str] = {}  # rule of a slot's values → its text
+        self._asked: set[type[SpokenType]] = set()
+        self._graphs: defaultdict[str, set[_Phrase]] = defaultdict(set)  # rule → its phrases
+
+    def add(self, template: Template, longest: int) -> None:
+        """Add a template, unless it is too long or cannot be said in plain words."""
+        spec = self._specs.get(template.skill)
+        tokens = self._spoken_tokens(template, spec) if spec else ()
+        first, last = without_fillers([str(token) for token in tokens])[-1] if tokens else (0, 0)
+        if spec and 0 < last - first <= longest:
+            self._graphs["<phrase>"].add(self._split(spec, tokens[first:last], ()))
+
+    def add_order(self, order: ChoiceOrder) -> None:
+        """Add all orders of a skill whose choices are said in chains."""
+        for parameter in order.parameters:
+            rule = _choice_rule(order, parameter)
+            self._values[rule] = f"{rule} = {' | '.join(order.values(parameter))};"
+        for head in order.heads:
+            self._graphs["<phrase>"].add((*head, f"<{order.skill}_start>"))
+        for rule, choices in order.rules(lambda parameter: _choice_rule(order, parameter)).items():
+            self._values[rule] = f"{rule} = {' | '.join(choices)};"
+
+    def text(self) -> str:
+        """The whole grammar."""
+        lines = ["#JSGF V1.0;", "grammar commands;", "public <command> = [<lead>] <phrase> [<tail>];"]
+        for rule, fillers in (("<lead>", LEADS), ("<tail>", TAILS)):
+            lines.append(f"{rule} = {' | '.join(' '.join(words) for words in fillers)};")
+        for rule, phrases in self._graphs.items():
+            lines += _Graph(phrases).rules(rule)
+        return "\n".join([*lines, *self._values.values()]) + "\n"
+
+    def _spoken_tokens(self, template: Template, spec: SkillSpec) -> tuple[str | Slot, ...]:
+        tokens: list[str | Slot] = []
+        for token in template.tokens:
+            if token == "'s" and tokens and isinstance(tokens[-1], str):
+                tokens[-1] += token
+            elif isinstance(token, Slot):
+                if not self._slot_rule(spec, spec.parameter(token.parameter)):
+                    return ()
+                tokens.append(token)
+            elif _SAYABLE.fullmatch(token):
+                tokens.append(token)
+            else:
                 return ()
-            tokens.append(rule)
-        elif token == "'s" and tokens and not tokens[-1].startswith("<"):
-            tokens[-1] += token
-        elif _SAYABLE.fullmatch(token):
-            tokens.append(token)
-        else:
-            return ()
-    return tuple(tokens)
+        return tuple(tokens)
+
+    def _split(self, spec: SkillSpec, tokens: tuple[str | Slot, ...], before: tuple[str, ...]) -> _Phrase:
+        """The tokens up to the first slot that more follows, and there the rule of all that may follow this slot."""
+        phrase: list[_Token] = []
+        for place, token in enumerate(tokens):
+            if isinstance(token, str):
+                phrase.append(token)
+                continue
+            phrase.append(self._slot_rule(spec, spec.parameter(token.parameter)))
+            if place + 1 < len(tokens):
+                seen = (*before, token.parameter)
+                after = f"<{spec.name}_after_{'_'.join(seen)}>"
+                rest = self._split(spec, tokens[place + 1 :], seen)
+                self._graphs[after].add(rest)
+                return (*phrase, after)
+        return tuple(phrase)
+
+    def _slot_rule(self, spec: SkillSpec, parameter: Parameter) -> _Token:
+        """The name of the rule for a slot's values, "" if there is none: its type's own, with what the examples say where that lists names."""
+        kind = parameter.spoken or (Number if parameter.plain in (int, float) else None)
+        type_rule = self._type_rule(kind) if kind else ""
+        if type_rule and kind not in (AppName, Location):
+            return type_rule
+        name = f"<{spec.name}_{parameter.name}>"
+        if name not in self._values:
+            samples = parameter.spoken.samples if parameter.spoken else ()
+            said = [_spoken(value) for value in (*self._book.values(spec.name, parameter.name), *samples)]
+            choices = [value for value in dict.fromkeys(said) if value and len(value.split()) <= LONGEST_VALUE]
+            choices += [type_rule] if type_rule else []
+            if not choices:
+                return ""
+            self._values[name] = f"{name} = {' | '.join(choices)};"
+        return name
+
+    def _type_rule(self, kind: type[SpokenType]) -> _Token:
+        """The rule that a type brings itself, "" if its values cannot be listed."""
+        name = f"<{kind.__name__}>"
+        if kind not in self._asked:
+            self._asked.add(kind)
+            if listed := kind.jsgf():
+                self._values[name] = listed.rstrip()
+        return name if name in self._values else ""
 
 
-def _slot_rule(spec: SkillSpec, parameter: Parameter, book: PhraseBook, rules: dict[str, str]) -> _Token | None:
-    """The name of the rule for a slot's values: its type's own rule, with what the examples say where the type is a list of names."""
-    kind = parameter.spoken or (Number if parameter.plain in (int, float) else None)
-    if kind and kind not in (AppName, Location):
-        if f"<{kind.__name__}>" not in rules:
-            rules[f"<{kind.__name__}>"] = (kind.jsgf() or "").rstrip()
-        return f"<{kind.__name__}>"
-    name = f"<{spec.name}_{parameter.name}>"
-    if name not in rules:
-        said = [_spoken(value) for value in (*book.values(spec.name, parameter.name), *(parameter.spoken.samples if parameter.spoken else ()))]
-        choices = list(dict.fromkeys(value for value in said if value and len(value.split()) <= LONGEST_VALUE))
-        listed = kind.jsgf() if kind else None
-        if kind and listed:
-            rules[f"<{kind.__name__}>"] = listed.rstrip()
-            choices.append(f"<{kind.__name__}>")
-        if not choices:
-            return None
-        rules[name] = f"{name} = {' | '.join(choices)};"
-    return name
+def _choice_rule(order: ChoiceOrder, parameter: str) -> str:
+    return f"<{order.skill}_{parameter}>"
 
 
 def _spoken(value: str) -> str:
@@ -91,7 +153,7 @@ def _spoken(value: str) -> str:
 class _Graph:
     """Phrases as a minimal word graph: equal beginnings and equal endings are there once."""
 
-    def __init__(self, phrases: Iterable[Sequence[_Token]]) -> None:
+    def __init__(self, phrases: Iterable[_Phrase]) -> None:
         trie: _Trie = {}
         for phrase in phrases:
             node = trie
@@ -101,9 +163,9 @@ class _Graph:
         self._states: dict[tuple[tuple[_Token, int], ...], int] = {}
         self._root = self._merge(trie)
 
-    def rules(self, public: str) -> list[str]:
-        """The graph as right-recursive rules, one a state."""
-        names = {number: f"<{public}>" if number == self._root else f"<n{number}>" for number in self._states.values()}
+    def rules(self, name: str) -> list[str]:
+        """The graph as right-recursive rules, one a state, the first of them called `name`."""
+        names = {number: name if number == self._root else f"{name[:-1]}_{number}>" for number in self._states.values()}
         lines = []
         for arcs, number in self._states.items():
             by_next: dict[int, list[_Token]] = {}
@@ -115,7 +177,7 @@ class _Graph:
             if ends:
                 choices.append("<NULL>")
             if choices:
-                lines.append(f"{'public ' if number == self._root else ''}{names[number]} = {' | '.join(choices)};")
+                lines.append(f"{names[number]} = {' | '.join(choices)};")
         return lines[::-1]
 
     def _choice(self, tokens: list[_Token], following: int, names: dict[int, str]) -> str:

@@ -14,29 +14,22 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from otto.align import MAX_SPAN, Aligned, align
 from otto.call import Call
+from otto.choices import choice_orders
 from otto.errors import InvalidCall
+from otto.fillers import without_fillers
 from otto.parameters import Parameter
 from otto.skill import OTHER, SkillSpec
-from otto.types import AppName, Location
-from otto.words import Word, span_text, split_words
+from otto.types import AppName, Location, SpokenType
+from otto.words import Word, normal_text, span_text, split_words
 
 if TYPE_CHECKING:
     from otto.registry import Registry
-
-_LEADS = tuple(
-    tuple(text.split())
-    for text in (
-        "hey otto|okay otto|ok otto|hi otto|hello otto|otto|please|um|uh|so|okay|ok|well|hey|can you|could you|would you|"
-        "can you please|could you please|would you please"
-    ).split("|")
-)
-_TAILS = tuple(tuple(text.split()) for text in "please|otto|thanks|thank you|for me|for me please".split("|"))
-MAX_CHAIN = 3  # lead-ins and tails that are taken off, one after another
 
 
 @dataclass(frozen=True)
@@ -117,6 +110,7 @@ class PhraseBook:
     def __init__(self, specs: Iterable[SkillSpec], phrases: Iterable[Phrase] | None = None) -> None:
         self._specs = {spec.name: spec for spec in specs}
         self._root = _Node()
+        self._orders = choice_orders(self._specs.values())
         self._values: dict[tuple[str, str], dict[str, str]] = {}  # normal text → as it was said first
         self._phrases = tuple(phrases_of(self._specs.values()) if phrases is None else phrases)
         self.templates: tuple[Template, ...] = tuple(dict.fromkeys(self._learn(phrase) for phrase in self._phrases))
@@ -149,12 +143,15 @@ class PhraseBook:
         Two readings with different calls are none, unless one has more of the phrase's own words.
         """
         words = split_words(text)
-        for first, last in _without_fillers(words):
+        for first, last in without_fillers([word.text for word in words]):
             found = list(self._matches(text, words[first:last]))
             if found:
                 best = max(match.literal for match in found)
                 calls = [match.call for match in found if match.literal == best]
                 return calls[0] if all(call == calls[0] for call in calls) else None
+            ordered = [call for order in self._orders.values() if (call := order.match([word.text for word in words[first:last]]))]
+            if ordered:
+                return ordered[0] if len(ordered) == 1 else None
         return None
 
     def sample(self, rng: random.Random, skill: str | None = None) -> tuple[str, Call]:
@@ -210,7 +207,7 @@ class PhraseBook:
             if following:
                 yield from walk(following, at + 1, literal + 1, said)
             for key, after in node.slots.items():
-                for end in range(at + 1, min(len(words), at + MAX_SPAN) + 1):
+                for end in range(at + 1, len(words) + 1):
                     if end < len(words) and not after.slots and words[end].text not in after.words:
                         continue  # the template goes on with another word
                     if end == len(words) and not after.ends:
@@ -228,9 +225,10 @@ class PhraseBook:
     def _known_value(self, key: tuple[str, str], text: str, words: tuple[Word, ...]) -> str | None:
         parameter = self._specs[key[0]].parameter(key[1])
         said = span_text(text, words, 0, len(words) - 1)
-        if " ".join(word.text for word in words) in self._values.get(key, {}):
+        normal = " ".join(word.text for word in words)
+        if normal in self._values.get(key, {}) or normal in _sampled(parameter.spoken):
             return said
-        if _is_open(parameter):
+        if _is_open(parameter) or len(words) > MAX_SPAN:
             return None
         return said if parameter.said_value(said) is not None else None
 
@@ -244,12 +242,7 @@ def _is_open(parameter: Parameter) -> bool:
     return parameter.plain is str or parameter.spoken in (AppName, Location)
 
 
-def _without_fillers(words: tuple[Word, ...]) -> list[tuple[int, int]]:
-    """The ranges of words to look up: all of them, then less a lead-in, a tail, or both, the longest first."""
-    texts = tuple(word.text for word in words)
-    firsts, lasts = [0], [len(words)]
-    for _ in range(MAX_CHAIN):
-        firsts += [first + len(lead) for first in firsts for lead in _LEADS if texts[first : first + len(lead)] == lead]
-        lasts += [last - len(tail) for last in lasts for tail in _TAILS if texts[max(last - len(tail), 0) : last] == tail]
-    ranges = {(first, last) for first in firsts for last in lasts if first < last}
-    return sorted(ranges, key=lambda item: item[0] - item[1])
+@cache
+def _sampled(kind: type[SpokenType] | None) -> frozenset[str]:
+    """The values that a type lists, in normal text: `sample` and the speech grammar say them, so they are known."""
+    return frozenset(normal_text(value) for value in kind.samples) if kind else frozenset()

@@ -291,19 +291,16 @@ def _flatten(public: str, automata: dict[str, _Automaton]) -> WordGraph:
         return new_state()
 
     def lay(automaton: _Automaton, entry: int, end: int) -> None:
-        """Arcs into a final state lead to `end`, and on where that state goes on."""
-        place = {0: entry} | {state: place_of(automaton, state, end) for state, row in enumerate(automaton.arcs) if state and row}
-        if 0 in automaton.final:
-            arcs.add((entry, end, None))
+        place = {state: place_of(automaton, state, end) if row else end for state, row in enumerate(automaton.arcs) if state}
+        place[0] = entry
         for state, row in enumerate(automaton.arcs):
+            if state in automaton.final and row:
+                arcs.add((place[state], end, None))  # a sentence may end here or go on
             for symbol, target in row.items():
-                for reached in ([end] if target in automaton.final else []) + ([place[target]] if target in place else []):
-                    if _is_rule(symbol):
-                        inner = entry_of(symbol, reached)
-                        if inner != place[state]:
-                            arcs.add((place[state], inner, None))
-                    else:
-                        arcs.add((place[state], reached, symbol))
+                if not _is_rule(symbol):
+                    arcs.add((place[state], place[target], symbol))
+                elif (inner := entry_of(symbol, place[target])) != place[state]:
+                    arcs.add((place[state], inner, None))
 
     lay(automata[public], 0, 1)
     if not arcs:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from otto.errors import ModelError
@@ -56,7 +56,7 @@ class ClosedPhraseEngine:
     def _best_sentence(self, samples: Samples) -> tuple[str, list[str]]:
         """The words of the grammar's best path, and their sounds as they were pronounced."""
         segments = self._decode(_WORDS, samples)
-        heard = [word for word in segments if not word.startswith(("<", "["))]
+        heard = [word for word in segments if not word.startswith(("<", "[", "("))]
         phones = [phone for word in heard for phone in self._decoder.lookup_word(word).split()]
         return " ".join(word.partition("(")[0] for word in heard), phones
 
@@ -75,23 +75,32 @@ class ClosedPhraseEngine:
 def _decoder(graph: WordGraph) -> Decoder:
     from pocketsphinx import Config, Decoder, get_model_path
 
-    # bestpath would search the lattice again, and end in the middle of a sentence; the live mean would remember earlier utterances
-    decoder = Decoder(Config(lm=None, cmn="batch", bestpath=False, loglevel="FATAL"))
-    for word in sorted({word for _, _, word in graph.arcs if word}):
-        if decoder.lookup_word(word) is None:
-            decoder.add_word(word, pronounce(word, decoder.lookup_word), False)
-    decoder.add_fsg(_WORDS, decoder.create_fsg(_WORDS, graph.start, graph.final, list(_transitions(graph))))
+    # bestpath would search the lattice again, and end in the middle of a sentence; the live mean would remember earlier utterances;
+    # fsgusealtpron goes through the whole graph for each word, where _transitions adds the other pronunciations at once
+    decoder = Decoder(Config(lm=None, cmn="batch", bestpath=False, fsgusealtpron=False, loglevel="FATAL"))
+    spoken = {word: _pronunciations(decoder, word) for _, _, word in graph.arcs if word}
+    decoder.add_fsg(_WORDS, decoder.create_fsg(_WORDS, graph.start, graph.final, list(_transitions(graph, spoken))))
     for option, value in _SOUND_SEARCH.items():
         decoder.config[option] = value
     decoder.add_allphone_file(_SOUNDS, get_model_path("en-us/en-us-phone.lm.bin"))
     return decoder
 
 
-def _transitions(graph: WordGraph) -> Iterator[tuple[int, int, float] | tuple[int, int, float, str]]:
+def _pronunciations(decoder: Decoder, word: str) -> list[str]:
+    """The dictionary's names of a word's pronunciations: "a", "a(2)". One is made for a word that it lacks."""
+    if decoder.lookup_word(word) is None:
+        decoder.add_word(word, pronounce(word, decoder.lookup_word), False)
+    names = [word]
+    while decoder.lookup_word(following := f"{word}({len(names) + 1})"):
+        names.append(following)
+    return names
+
+
+def _transitions(graph: WordGraph, spoken: Mapping[str, list[str]]) -> Iterator[tuple[int, int, float] | tuple[int, int, float, str]]:
     """The graph as PocketSphinx takes it: free arcs are followed once only, so a chain of them needs a shortcut."""
     for source, target, word in graph.arcs:
         if word:
-            yield source, target, 1.0, word
+            yield from ((source, target, 1.0, name) for name in spoken[word])
     for source in sorted({source for source, _, word in graph.arcs if word is None}):
         for target in sorted(graph.free(source) - {source}):
             yield source, target, 1.0
