@@ -12,28 +12,31 @@ from typer.main import get_command
 
 from otto.cli.new import new_app
 
-COMMANDS = {  # name → where it is: a function, or a typer app
-    "say": "otto.cli.talk:say",
-    "hear": "otto.cli.talk:hear",
-    "listen": "otto.cli.listen:listen",
-    "route": "otto.cli.route:route",
-    "demo": "otto.cli.demo:demo",
-    "history": "otto.cli.history:history",
-    "undo": "otto.cli.history:undo",
-    "fix": "otto.cli.history:fix",
-    "skills": "otto.cli.skills:app",
-    "models": "otto.cli.models:app",
-    "config": "otto.cli.config:app",
-    "doctor": "otto.cli.doctor:doctor",
-    "finetune": "otto.cli.rooms:finetune_app",
-    "eval": "otto.cli.rooms:eval_app",
+PANELS = {  # heading in the help → name → where it is: a function, or a typer app
+    "Talk to it": {
+        "say": "otto.cli.talk:say",
+        "hear": "otto.cli.talk:hear",
+        "listen": "otto.cli.listen:listen",
+        "route": "otto.cli.route:route",
+        "demo": "otto.cli.demo:demo",
+    },
+    "What it did": {
+        "history": "otto.cli.history:history",
+        "undo": "otto.cli.history:undo",
+        "fix": "otto.cli.history:fix",
+    },
+    "Set it up": {
+        "skills": "otto.cli.skills:app",
+        "models": "otto.cli.models:app",
+        "config": "otto.cli.config:app",
+        "doctor": "otto.cli.doctor:doctor",
+    },
+    "Teach and measure it": {
+        "finetune": "otto.cli.rooms:finetune_app",
+        "eval": "otto.cli.rooms:eval_app",
+    },
 }
-PANELS = {
-    "Talk to it": ("say", "hear", "listen", "route", "demo"),
-    "What it did": ("history", "undo", "fix"),
-    "Set it up": ("skills", "models", "config", "doctor"),
-    "Teach and measure it": ("finetune", "eval"),
-}
+COMMANDS = {name: place for panel in PANELS.values() for name, place in panel.items()}
 
 
 class LazyCommands(Mapping[str, Any]):
@@ -44,7 +47,6 @@ class LazyCommands(Mapping[str, Any]):
         target = getattr(import_module(module), attribute)
         command: Any = get_command(target if isinstance(target, typer.Typer) else _app_of(target))
         command.name = name
-        command.rich_help_panel = next(panel for panel, names in PANELS.items() if name in names)
         return command
 
     def __iter__(self) -> Iterator[str]:
@@ -63,6 +65,14 @@ class LazyGroup(TyperGroup):
 
     def list_commands(self, ctx: Any) -> list[str]:
         return list(COMMANDS)
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """Called for the help: the commands under their headings."""
+        wide = max(map(len, COMMANDS))
+        for heading, names in PANELS.items():
+            with formatter.section(heading):
+                rows = [(f"{name:<{wide}}", self.commands[name].get_short_help_str(formatter.width - wide - 4)) for name in names]
+                formatter.write_dl(rows)
 
 
 def _app_of(function: Any) -> typer.Typer:

@@ -19,7 +19,7 @@ def demo(
     router: RouterName = None,
     stt: SttName = None,
 ) -> None:
-    """Hear recorded commands and do them, without microphone, network or any trace in your data.
+    """Do recorded commands, which leave no trace in your data.
 
     Exit code 1 where one did not end as expected.
     """

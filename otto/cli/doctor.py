@@ -15,7 +15,7 @@ STYLES = {"ok": "green", "off": "yellow", "fault": "bold red"}
 
 
 def doctor(json: Annotated[bool, typer.Option("--json", help="Print JSON, one object a check.")] = False) -> None:
-    """Examine every dependency, folder, device, model and key: its state, and what mends it.
+    """Examine packages, folders, devices, models and keys.
 
     Exit code 1 where something is at fault; what is merely not there is off, and no fault.
     """

@@ -47,7 +47,7 @@ def say(
 
 def hear(
     files: Annotated[
-        list[Path], typer.Argument(metavar="FILE…", help="Sound files: WAV, FLAC, MP3, OGG, ….", show_default=False)
+        list[Path], typer.Argument(metavar="FILE", help="Sound files: WAV, FLAC, MP3, OGG, ….", show_default=False)
     ],
     stt: SttName = None,
     dry_run: DryRun = False,

@@ -32,7 +32,7 @@ def test_help_names_every_command(otto: Otto) -> None:
     ran = otto("--help")
     assert ran.code == 0
     for name in COMMANDS:
-        assert f"│ {name} " in ran.out
+        assert f"\n  {name} " in ran.out
     assert max(map(len, ran.out.splitlines())) <= 80
     assert otto("-h").out == ran.out
 
