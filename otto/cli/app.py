@@ -71,7 +71,10 @@ class LazyGroup(TyperGroup):
         wide = max(map(len, COMMANDS))
         for heading, names in PANELS.items():
             with formatter.section(heading):
-                rows = [(f"{name:<{wide}}", self.commands[name].get_short_help_str(formatter.width - wide - 4)) for name in names]
+                rows = [
+                    (f"{name:<{wide}}", self.commands[name].get_short_help_str(formatter.width - wide - 4))
+                    for name in names
+                ]
                 formatter.write_dl(rows)
 
 
