@@ -25,7 +25,7 @@ from otto.errors import InvalidCall
 from otto.fillers import without_fillers
 from otto.parameters import Parameter
 from otto.skill import OTHER, SkillSpec
-from otto.types import AppName, Location, SpokenType
+from otto.types import AppName, Location
 from otto.words import Word, normal_text, span_text, split_words
 
 if TYPE_CHECKING:
@@ -169,7 +169,7 @@ class PhraseBook:
                 said.append(value)
             else:
                 said.append(token)
-        return " ".join(said), self._specs[template.skill].canonical(Call(template.skill, arguments))
+        return " ".join(said), self._canonical(Call(template.skill, arguments))
 
     def hot_words(self, limit: int = 60) -> tuple[str, ...]:
         """Names and rarer words of the phrases, which a speech engine should expect, the most used first."""
@@ -218,15 +218,19 @@ class PhraseBook:
 
         for match in walk(self._root, 0, 0, {}):
             try:
-                yield _Match(self._specs[match.call.name].canonical(match.call), match.literal)
+                yield _Match(self._canonical(match.call), match.literal)
             except InvalidCall:
                 continue
+
+    def _canonical(self, call: Call) -> Call:
+        """Raises InvalidCall."""
+        return call if call.name == OTHER else self._specs[call.name].canonical(call)  # an example of any skill may show other()
 
     def _known_value(self, key: tuple[str, str], text: str, words: tuple[Word, ...]) -> str | None:
         parameter = self._specs[key[0]].parameter(key[1])
         said = span_text(text, words, 0, len(words) - 1)
         normal = " ".join(word.text for word in words)
-        if normal in self._values.get(key, {}) or normal in _sampled(parameter.spoken):
+        if normal in self._values.get(key, {}) or (parameter.spoken and normal in _normal_texts(parameter.spoken.samples)):
             return said
         if _is_open(parameter) or len(words) > MAX_SPAN:
             return None
@@ -243,6 +247,6 @@ def _is_open(parameter: Parameter) -> bool:
 
 
 @cache
-def _sampled(kind: type[SpokenType] | None) -> frozenset[str]:
+def _normal_texts(values: tuple[str, ...]) -> frozenset[str]:
     """The values that a type lists, in normal text: `sample` and the speech grammar say them, so they are known."""
-    return frozenset(normal_text(value) for value in kind.samples) if kind else frozenset()
+    return frozenset(map(normal_text, values))

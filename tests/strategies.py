@@ -8,7 +8,6 @@ import string
 from functools import cache
 from typing import Any
 
-from hypothesis import settings
 from hypothesis import strategies as st
 from llguidance import LLMatcher, LLTokenizer, TokenizerWrapper
 
@@ -16,9 +15,6 @@ import otto.types
 from otto import Call
 from otto.parameters import Parameter
 from otto.skill import SkillSpec
-
-settings.register_profile("otto", deadline=None)  # a shared machine may pause anywhere
-settings.load_profile("otto")
 
 SPOKEN = tuple(
     getattr(otto.types, name) for name in ("Duration", "Number", "Expression", "Date", "Time", "Location", "AppName")

@@ -17,13 +17,15 @@ class Grammar:
         self._rules = {name: _alternatives(_TOKEN.findall(body)) for name, body in definitions}
         assert len(self._rules) == len(definitions), "a rule is defined twice"
 
-    def sample(self, random_: random.Random) -> str:
-        return " ".join(self._words(("rule", self.first), random_))
+    def sample(self, random_: random.Random, rule: str = "") -> str:
+        return " ".join(self._words(("rule", rule or self.first), random_))
 
     def _words(self, node: tuple, random_: random.Random) -> list[str]:
         kind, content = node
         if kind == "word":
             return [content]
+        if content == "<NULL>":  # the format's own: nothing is said
+            return []
         if kind == "rule":
             return self._words(self._rules[content], random_)
         if kind == "choice":
