@@ -19,12 +19,12 @@ ROOT = Path(__file__).resolve().parent.parent
 # A name stands for a module or for a package with all that is in it.
 LAYERS: dict[str, list[str]] = {
     "errors": ["errors"],
-    "helpers that know no call": ["log", "paths", "ranges", "spoken", "tomlfile", "words"],
+    "helpers that know no call": ["fillers", "log", "paths", "ranges", "spoken", "tomlfile", "words"],
     "messages and call": ["call", "messages"],
     "types": ["types"],
     "skill": ["parameters", "skill"],
     "declarations and what is kept": [
-        "align", "chat", "check", "config", "examples", "grammar", "history", "jsgf", "models", "phrases", "prompt", "registry", "scaffold",
+        "align", "chat", "check", "choices", "config", "examples", "grammar", "history", "jsgf", "models", "phrases", "prompt", "registry", "scaffold",
         "store", "templates",
     ],
     "stages": ["audio", "stt", "router", "tts"],
@@ -77,6 +77,11 @@ def top(module: str) -> str:
     return [*module.split("."), ""][1]
 
 
+def rank(module: str) -> int:
+    assert top(module) in RANK, f"{module} has no layer: name {top(module)} in LAYERS"
+    return RANK[top(module)]
+
+
 def targets(source: str) -> Iterator[tuple[str, str, int]]:
     """The modules of `otto` that a file imports; where it is `otto` itself, the name that is taken from it."""
     for module, name, line in imports(source):
@@ -92,7 +97,7 @@ def faults(module: str, source: str) -> list[str]:
         if target == "otto":
             if name not in FROM_FACE:
                 found.append(f"{module}:{line} takes {name or 'otto'} from the face")
-        elif RANK[top(target)] > RANK[top(module)]:
+        elif rank(target) > rank(module):
             found.append(f"{module}:{line} imports {target}, which stands above it")
         elif top(module) in STAGES and top(target) in STAGES and top(module) != top(target):
             found.append(f"{module}:{line} imports the stage {target}")
@@ -114,7 +119,7 @@ def test_otto_imports_go_one_way() -> None:
 
 def test_the_face_imports_declarations_alone() -> None:
     limit = RANK["registry"]
-    above = [target for target, _, _ in targets(MODULES["otto"].read_text("utf-8")) if RANK[top(target)] > limit]
+    above = [target for target, _, _ in targets(MODULES["otto"].read_text("utf-8")) if rank(target) > limit]
     assert above == []
 
 
