@@ -28,7 +28,7 @@ def open_engine(name: str, registry: Registry, settings: Settings) -> SpeechEngi
     from importlib import import_module
 
     if name == AUTO:
-        name = "whisper" if _whisper_model(settings) else "closed-phrase"
+        name = "whisper" if whisper_on_this_machine(settings) else "closed-phrase"
     if name not in ENGINES:
         raise UsageError(f"There is no speech engine {name}", f"choose one of: {', '.join((AUTO, *ENGINES))}")
     module, _, attribute = ENGINES[name].partition(":")
@@ -36,8 +36,13 @@ def open_engine(name: str, registry: Registry, settings: Settings) -> SpeechEngi
     return engine.open(registry, settings)
 
 
-def _whisper_model(settings: Settings) -> str:
-    """The Whisper model that is used: the one in the settings, else any on this machine; empty if there is none."""
-    from otto.models import installed_whisper
+def whisper_on_this_machine(settings: Settings) -> str:
+    """The Whisper model to use: the one of the settings where it is installed, else any that is; "" if there is none."""
+    from pathlib import Path
 
-    return installed_whisper(settings)
+    from otto.models import list_models
+
+    installed = [model.name for model in list_models(settings) if model.kind == "whisper" and model.installed]
+    if settings.stt.model in installed or Path(settings.stt.model).expanduser().is_dir():
+        return settings.stt.model
+    return installed[0] if installed else ""

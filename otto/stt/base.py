@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from otto.messages import NotRecognized, Transcript, Utterance
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+    from otto.config import Settings
+    from otto.registry import Registry
 
 
 class SpeechEngine(Protocol):
     """Turns an utterance into text, or says by name that there was none to be had."""
 
     name: str
+
+    @classmethod
+    def open(cls, registry: Registry, settings: Settings) -> Self:
+        """The engine for the installed skills. Raises ModelError if what it needs is missing or damaged."""
+        ...
 
     def transcribe(self, utterance: Utterance) -> Transcript | NotRecognized:
         """Recognise one utterance. Raises ModelError if the engine's model turns out to be damaged."""

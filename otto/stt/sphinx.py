@@ -19,8 +19,11 @@ from otto.stt.sounds import likeness
 
 if TYPE_CHECKING:
     from pocketsphinx import Decoder
+    from typing_extensions import Self
 
+    from otto.config import Settings
     from otto.messages import Samples
+    from otto.registry import Registry
 
 _WORDS, _SOUNDS = "words", "sounds"  # names of the two searches
 _SOUND_SEARCH = {"lw": 2.0, "beam": 1e-20, "pbeam": 1e-20}  # measured: the best separation, at a quarter of the default's time
@@ -42,6 +45,14 @@ class ClosedPhraseEngine:
         except JsgfError as error:
             raise ModelError(f"The phrases of the skills make no speech grammar ({error})", "find the skill with: otto skills check") from None
         self._decoder = _decoder(self._graph)
+
+    @classmethod
+    def open(cls, registry: Registry, settings: Settings) -> Self:
+        """With the phrases of the installed skills. Raises ModelError."""
+        from otto.jsgf import speech_grammar
+        from otto.phrases import PhraseBook
+
+        return cls(speech_grammar(PhraseBook.open(registry, settings.paths.cache), registry))
 
     def transcribe(self, utterance: Utterance) -> Transcript | NotRecognized:
         """Recognise one utterance."""

@@ -14,6 +14,10 @@ from otto.messages import NotRecognized, Transcript, Utterance
 
 if TYPE_CHECKING:
     from faster_whisper import WhisperModel
+    from typing_extensions import Self
+
+    from otto.config import Settings
+    from otto.registry import Registry
 
 _NEEDED = ("config.json", "model.bin", "tokenizer.json", "vocabulary.*")  # without tokenizer.json faster-whisper asks the hub
 
@@ -38,6 +42,17 @@ class WhisperEngine:
         self._language = language
         self._hotwords = hotwords or None
         self._model = self._load()
+
+    @classmethod
+    def open(cls, registry: Registry, settings: Settings) -> Self:
+        """With the model of the settings, or another that is installed, and the words of the skills' phrases. Raises ModelError."""
+        from otto.models import model_path
+        from otto.phrases import PhraseBook
+        from otto.stt import whisper_on_this_machine
+
+        folder = model_path(settings, whisper_on_this_machine(settings) or settings.stt.model)
+        hot_words = PhraseBook.open(registry, settings.paths.cache).hot_words()
+        return cls(folder, settings.stt.language, ", ".join(hot_words))
 
     def transcribe(self, utterance: Utterance) -> Transcript | NotRecognized:
         """Recognise one utterance. Raises ModelError if the model turns out to be damaged."""
