@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from otto.errors import ModelError
 from otto.router.encoder import WEIGHTS
 from otto.router.lessons import Lesson, lessons_of
+from otto.router.onnx import MEND
 from otto.router.tagger import FORMAT, Tagger
 from otto.skill import OTHER
 
@@ -52,7 +53,9 @@ class TaggerSource:
     def tagger(self) -> Tagger:
         """The newest that there is."""
         if self._pending and self._pending.exists():
-            self._tagger, self._pending = Tagger.load(self._pending), None
+            pending, self._pending = self._pending, None
+            with suppress(ModelError):  # a damaged one is made anew at the next start
+                self._tagger = Tagger.load(pending)
         return self._tagger
 
     @property
@@ -71,7 +74,8 @@ class TaggerSource:
             try:
                 return Tagger.load(path)
             except ModelError:
-                path.unlink(missing_ok=True)
+                with suppress(OSError):
+                    path.unlink()
         if shipped_version() and _share_known(registry) >= 0.5:
             _train_apart(registry, path)
             self._pending = path
@@ -93,7 +97,10 @@ def shipped_version() -> str:
 
 @cache
 def _shipped() -> Tagger:
-    return Tagger.load(SHIPPED)
+    try:
+        return Tagger.load(SHIPPED)
+    except ModelError as error:  # unlike a cached one, it is not made anew
+        raise ModelError(error.what, MEND) from None
 
 
 def _share_known(registry: Registry) -> float:

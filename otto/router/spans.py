@@ -22,9 +22,11 @@ def train_crf(lessons: Sequence[Lesson]) -> bytes:
 
     trainer = pycrfsuite.Trainer(algorithm="lbfgs", verbose=False)
     trainer.set_params(CRF_PARAMETERS)
-    for lesson in (*lessons, *_swapped(lessons)):
-        if lesson.label.skill != OTHER and lesson.words != ("",):
-            trainer.append(word_features(lesson.words, str(lesson.label)), _tags_of(lesson))
+    commands = [lesson for lesson in lessons if lesson.label.skill != OTHER and any(lesson.words)]
+    if not commands:
+        return b""  # CRFsuite ends the process that reads a model without features
+    for lesson in (*commands, *_swapped(commands)):
+        trainer.append(word_features(lesson.words, str(lesson.label)), tags_of(lesson))
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "spans.crf"
         trainer.train(str(path))
@@ -55,7 +57,7 @@ def _with_values(lesson: Lesson, values: Sequence[tuple[str, ...]]) -> Lesson:
     return Lesson((*words, *lesson.words[at:]), lesson.label, tuple(spans))
 
 
-def _tags_of(lesson: Lesson) -> list[str]:
+def tags_of(lesson: Lesson) -> list[str]:
     """B-name for a span's first word, I-name for the others, O outside."""
     tags = ["O"] * len(lesson.words)
     for span in lesson.spans:

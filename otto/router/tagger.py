@@ -97,7 +97,7 @@ class Tagger:
         labels = sorted({lesson.label for lesson in lessons}, key=str)
         if len(labels) < 2:
             labels = [*labels, Label(OTHER)] if labels and labels[0].skill != OTHER else [Label(OTHER), Label("")]
-            lessons = [*lessons, Lesson(("",), labels[1])]
+            lessons = [*(lessons or [Lesson((), labels[0])]), Lesson(("",), labels[1])]
         counted = [grams(lesson.words) for lesson in lessons]
         keys, idf = _vocabulary(counted)
         matrix = _sparse(counted, keys, idf)
