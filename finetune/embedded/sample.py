@@ -15,7 +15,6 @@ from finetune.embedded.rows import Row
 from otto.prompt import embedded_prefix, embedded_suffix
 from otto.router.format import span_call
 from otto.skill import OTHER, SkillSpec
-from otto.types import AppName, Location
 
 FILLERS = tuple(
     tuple(text.split())
@@ -109,10 +108,7 @@ class _Sampler:
     def _varied(self, row: Row) -> Row:
         for span in row.spans:
             current = next(item for item in row.spans if item.parameter == span.parameter)
-            kind = self.rng.random()
-            if kind < 0.3 and self._is_open(row.skill, span.parameter):
-                row = row.with_value(current, self._any_words())
-            elif kind < 0.6:
+            if self.rng.random() < 0.4:
                 row = row.with_value(current, self.rng.choice(self.values[row.skill, span.parameter]))
         if self.rng.random() < 0.15:
             row = _after(row, self.rng.choice(FILLERS))
@@ -122,21 +118,10 @@ class _Sampler:
             row = _mistyped(row, self.rng)
         return row
 
-    def _is_open(self, skill: str, parameter: str) -> bool:
-        """Whether nearly any words can be the value."""
-        found = self.specs[skill].parameter(parameter)
-        return found.free_text or found.spoken in (AppName, Location)
-
     def _ends_open(self, row: Row) -> bool:
         """Whether a word put at the end might belong to the last value."""
         last = row.spans[-1] if row.spans else None
-        return last is not None and last.last == len(row.words) - 1 and self._is_open(row.skill, last.parameter)
-
-    def _any_words(self) -> tuple[str, ...]:
-        """A few words from anywhere: what teaches the model to copy words that it does not know, and to look only at what is around them."""
-        words = self.rng.choice(self.source.strays or self.source.rows).words
-        first = self.rng.randrange(len(words))
-        return words[first : first + self.rng.choice((1, 1, 2, 2, 3, 4, 6, 8))]
+        return last is not None and last.last == len(row.words) - 1 and self.specs[row.skill].parameter(last.parameter).free_text
 
 
 def _after(row: Row, lead: tuple[str, ...]) -> Row:
