@@ -82,6 +82,7 @@ class Database:
 
         Raises:
             StoreError: the file cannot be opened or written.
+            ValueError: a text holds a lone surrogate.
         """
         with self._lock:
             for certain in (False, True):
@@ -113,6 +114,8 @@ class Database:
         except BaseException as error:
             with contextlib.suppress(sqlite3.Error):  # SQLite has rolled back by itself where the disk is full
                 connection.execute("ROLLBACK")
+            if isinstance(error, UnicodeEncodeError):  # the caller's text, which SQLite cannot hold: no fault of the file
+                raise ValueError("a lone surrogate is not text") from None
             if isinstance(error, ValueError | CallSyntaxError):
                 raise sqlite3.DatabaseError(f"malformed value ({error})") from None
             raise

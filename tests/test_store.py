@@ -51,6 +51,18 @@ def filled(path: Path) -> None:
     database.close()
 
 
+def test_a_lone_surrogate_is_refused_and_no_damage(path: Path) -> None:
+    told: list[str] = []
+    database = Database(path, told.append)
+    store = SkillStore(database, "notes")
+    store["a"] = 1
+    with pytest.raises(ValueError, match="a lone surrogate is not text"):
+        store["\ud800"] = 2
+    with pytest.raises(ValueError, match="a lone surrogate is not text"):
+        scheduler.schedule(database, "timer", NOON, "\udfff")
+    assert (told, dict(store), scheduler.pending(database)) == ([], {"a": 1}, [])
+
+
 def test_a_skill_keeps_values_of_its_own(path: Path) -> None:
     notes, timer = SkillStore(Database(path), "notes"), SkillStore(Database(path), "timer")
     notes["a"], notes["b"], timer["a"] = 1, [None, {"c": "ü"}], 3
