@@ -11,12 +11,15 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from otto.config import Settings, config_file
 from otto.errors import OttoError
 from otto.registry import Registry
 from otto.store import DATABASE_NAME
+
+if TYPE_CHECKING:
+    from packaging.requirements import Requirement
 
 DISTRIBUTION = "otto-assistant"
 DEVELOPMENT = ("test", "dev")  # extras that only who changes Otto needs
@@ -76,12 +79,17 @@ def _packages() -> Iterator[Check]:
         return
     seen = set()
     for text in needed:
-        name, extra = _requirement(text)
-        if name is None or name in seen or extra in DEVELOPMENT:
+        needs, extra = _requirement(text)
+        if needs is None or needs.name in seen or extra in DEVELOPMENT:
             continue
+        name = needs.name
         seen.add(name)
         try:
-            yield Check("packages", name, "ok", metadata.version(name))
+            version = metadata.version(name)
+            if needs.specifier.contains(version, prereleases=True):
+                yield Check("packages", name, "ok", version)
+            else:
+                yield Check("packages", name, "fault", f"{version}, and Otto needs {needs.specifier}", f'pip install "{name}{needs.specifier}"')
         except metadata.PackageNotFoundError:
             if extra:
                 yield Check(
@@ -95,8 +103,8 @@ def _packages() -> Iterator[Check]:
                 yield Check("packages", name, "fault", "not installed", f"pip install {name}")
 
 
-def _requirement(text: str) -> tuple[str | None, str]:
-    """The package and the extra that asks for it; None where this Python or system does not need it."""
+def _requirement(text: str) -> tuple[Requirement | None, str]:
+    """What is needed and the extra that asks for it; None where this Python or system does not need it."""
     from packaging.requirements import Requirement
 
     requirement = Requirement(text)
@@ -104,7 +112,7 @@ def _requirement(text: str) -> tuple[str | None, str]:
     extra = extras[0] if extras else ""
     if requirement.marker and not requirement.marker.evaluate({"extra": extra}):
         return None, extra
-    return requirement.name, extra
+    return requirement, extra
 
 
 def _settings(settings: Settings) -> Iterator[Check]:
@@ -208,16 +216,14 @@ def _router(settings: Settings, registry: Registry) -> Iterator[Check]:
 def _models(settings: Settings) -> Iterator[Check]:
     from otto.models import list_models, model_path
 
-    for model in list_models(settings):
+    models = list_models(settings)
+    for model in models:
         if model.installed:
             yield Check("models", model.name, "ok", str(model_path(settings, model.name)))
         elif model.path.is_dir():
             yield Check("models", model.name, "fault", f"{model.path} is damaged", f"otto models pull {model.name}")
     wanted = settings.stt.model
-    if (
-        not any(model.installed and model.name == wanted for model in list_models(settings))
-        and not Path(wanted).is_dir()
-    ):
+    if not any(model.installed and model.name == wanted for model in models) and not Path(wanted).expanduser().is_dir():
         yield Check("models", wanted, "off", "not on this machine", f"otto models pull {wanted}")
 
 

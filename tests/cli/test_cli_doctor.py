@@ -75,6 +75,16 @@ def test_a_broken_skill_is_a_fault(doctor: Callable[..., Any], home: Path) -> No
     assert found["skills", "broken.py:1"]["detail"] == "ModuleNotFoundError: No module named 'nothing_like_this'"
 
 
+def test_a_package_of_an_old_version_is_a_fault(doctor: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("otto.doctor.metadata.requires", lambda name: ["numpy>=1", "rich>=9999"])
+    code, found = doctor()
+    assert code == 1
+    assert found["packages", "numpy"]["state"] == "ok"
+    assert found["packages", "rich"]["state"] == "fault"
+    assert found["packages", "rich"]["detail"].endswith(", and Otto needs >=9999")
+    assert found["packages", "rich"]["mend"] == 'pip install "rich>=9999"'
+
+
 def test_a_damaged_model_is_a_fault(doctor: Callable[..., Any], home: Path) -> None:
     (home / "models" / "whisper" / "tiny.en").mkdir(parents=True)
     code, found = doctor()
