@@ -8,7 +8,6 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import Protocol
 
 from otto import scheduler
 from otto.call import Call
@@ -19,28 +18,13 @@ from otto.history import Entry, History
 from otto.log import LOGGER
 from otto.messages import SAMPLE_RATE, NotRecognized, Result, Route, Transcript, Turn, Utterance
 from otto.registry import Registry
+from otto.router.base import Router
 from otto.store import DATABASE_NAME, Database
+from otto.stt.base import SpeechEngine
 
 TYPED = "typed"  # stands for the speech engine of a typed command
 MAX_TEXT = 2_000  # characters; more is no command
 AUDIO_FOLDER = "audio"
-
-
-class Router(Protocol):
-    """What the assistant asks of a router."""
-
-    @property
-    def name(self) -> str: ...
-
-    def route(self, text: str) -> Route: ...
-
-    def update(self, registry: Registry) -> None: ...
-
-
-class SpeechEngine(Protocol):
-    """What the assistant asks of a speech engine."""
-
-    def transcribe(self, utterance: Utterance) -> Transcript | NotRecognized: ...
 
 
 class Assistant:
@@ -214,13 +198,13 @@ def fix_last(history: History, registry: Registry, call: Call) -> tuple[Entry, C
     """Keep that the newest command should have been this call, for training. Nothing is run.
 
     Raises:
-        UsageError: there is no command to correct.
+        UsageError: there is no command to correct, or nothing was heard in it.
         UnknownSkill, InvalidCall: the call is none that could be made.
         StoreError: the history cannot be read or written.
     """
     right = registry.get(call.name).canonical(call)
     entry = history.last()
-    if entry is None:
+    if entry is None or not entry.heard:
         raise UsageError("There is no command to correct", "say one first: otto say TEXT")
     history.correct(entry.id, right)
     return entry, right

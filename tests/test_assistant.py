@@ -291,6 +291,9 @@ def test_an_undo_that_fails_can_be_tried_again(home: Home) -> None:
 def test_fix_keeps_what_it_should_have_been(home: Home) -> None:
     with pytest.raises(UsageError, match="no command to correct"):
         fix_last(home.history, home.registry, Call("note", {"text": "x"}))
+    home.assistant.say(" ")
+    with pytest.raises(UsageError, match="no command to correct"):  # nothing was heard, so nothing could be learnt
+        fix_last(home.history, home.registry, Call("note", {"text": "x"}))
     home.assistant.say("take down milk")
     entry, call = fix_last(home.history, home.registry, Call("note", {"text": " milk "}))
     assert (entry.heard, str(call)) == ("take down milk", 'note(text="milk")')

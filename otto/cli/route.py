@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from otto.assistant import Router
     from otto.messages import Route
+    from otto.router.base import Router
 
 STDIN = Path("-")
 
