@@ -8,7 +8,7 @@ from threading import Event
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from otto.errors import MissingExtra, NetworkError, OttoError
+from otto.errors import NetworkError, OttoError
 
 if TYPE_CHECKING:
     from openai import OpenAI
@@ -53,7 +53,7 @@ class _Server:
         try:
             import openai
         except ImportError:
-            raise MissingExtra("openai", "openai") from None
+            raise OttoError("The package openai is not installed", "install it with: pip install openai") from None
         timeout = openai.Timeout(_SILENT_SECONDS, connect=_CONNECT_SECONDS)
         client = openai.OpenAI(base_url=url, api_key=key or "none", timeout=timeout, max_retries=0)
         return cls(client, settings["model"], key_name)

@@ -9,7 +9,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 from otto.call import Call
-from otto.messages import NotRecognized, Result, Turn
+from otto.messages import NotRecognized, Result, Route, Turn
 from otto.store import Database, to_json, to_utc
 
 _COLUMNS = (
@@ -40,11 +40,9 @@ class Entry:
     heard: str
     stt_engine: str  # "typed" where it was not spoken
     reason: str | None = None  # why nothing was recognised
-    route: Mapping[str, Any] | None = (
-        None  # calls (as text), confidence, engine, ms, timings; None where nothing was recognised
-    )
+    route: Mapping[str, Any] | None = None  # calls (as text), confidence, engine, ms, timings; None where nothing was recognised
     call: str | None = None  # the calls joined by "; "
-    result: str | None = None  # what the user was told; None after a dry run
+    result: str | None = None  # what the user was told; None where nothing was recognised
     ok: bool | None = None
     timings: Mapping[str, float] = field(default_factory=dict)  # stage → milliseconds
     alternatives: tuple[tuple[str, float], ...] = ()  # other readings with their confidence
@@ -104,12 +102,11 @@ class History:
 
 def _row(turn: Turn) -> dict[str, Any]:
     heard, route, results = turn.heard, turn.route, turn.results
-    missed = isinstance(heard, NotRecognized)
     return {
         "heard": _text(heard.heard if isinstance(heard, NotRecognized) else heard.text),
         "stt_engine": heard.engine,
         "reason": heard.reason if isinstance(heard, NotRecognized) else None,
-        "route": to_json(_route(turn)) if route and not missed else None,
+        "route": to_json(_route(route)) if route else None,
         "call": "; ".join(map(str, route.calls)) if route else None,
         "result": _text(" ".join(result.speech for result in results)) if results else None,
         "ok": all(result.ok for result in results) if results else None,
@@ -119,12 +116,9 @@ def _row(turn: Turn) -> dict[str, Any]:
     }
 
 
-def _route(turn: Turn) -> dict[str, Any]:
-    route = turn.route
-    assert route is not None
-    calls = [str(call) for call in route.calls]
+def _route(route: Route) -> dict[str, Any]:
     return {
-        "calls": calls,
+        "calls": [str(call) for call in route.calls],
         "confidence": route.confidence,
         "engine": route.engine,
         "ms": route.ms,

@@ -272,7 +272,7 @@ def _call(row: Any) -> Call:
 
 
 def _parameter_from_signature(row: Mapping[str, Any]) -> Parameter:
-    """Data-only skills take words as they come: a value that repeats is a list, so each parameter admits text."""
+    """What is not required is None where it was not said."""
     required = bool(row.get("required"))
     default: dict[str, Any] = {} if required else {"default": None, "nullable": True}
     choices = tuple(row.get("enum") or ())

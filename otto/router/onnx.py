@@ -7,7 +7,7 @@ from typing import Any
 
 from otto.errors import ModelError
 
-MEND = "install otto-assistant again, or run: otto finetune embedded"
+MEND = "install otto-assistant anew: pip install --force-reinstall --no-deps otto-assistant"
 
 
 def open_session(path: Path) -> Any:

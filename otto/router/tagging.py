@@ -25,7 +25,7 @@ class TaggerRouter:
         self._source = TaggerSource(registry, settings)
 
     def update(self, registry: Registry) -> None:
-        """Take up changed skills; until what they teach is learnt, the old tagger answers."""
+        """Take up changed skills; until what they teach is learnt, the shipped tagger answers."""
         self._source.update(registry)
 
     def route(self, text: str) -> Route:
