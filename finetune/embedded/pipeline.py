@@ -44,7 +44,7 @@ SETS = {
     "template": "sentences whose template stands nowhere in training; the calibration is fitted on them too",
     "value": "sentences with a value that stands nowhere in training; the calibration is fitted on them too",
     "dev": "written by another hand, without sight of the training sentences; the calibration is fitted on them too",
-    "test": "written by a third hand, without sight of the others; scored once, at the end",
+    "test": "written by a third hand, without sight of the others; nothing is chosen by it",
 }
 
 
