@@ -1,0 +1,168 @@
+"""The microphone, on a real sound server whose sound we play ourselves, and everything that keeps one from working."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import textwrap
+import time
+import wave
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+PATIENCE = 60.0  # seconds; a loaded machine is slow to start
+
+# In a process of its own: PortAudio looks for devices once, when it is loaded.
+RECORD = """
+import sys
+import numpy as np
+from otto.audio.microphone import Microphone
+from otto.errors import OttoError
+
+try:
+    with Microphone(sys.argv[1]) as microphone:
+        frames = iter(microphone)
+        first = next(frames)
+        print("recording", flush=True)
+        taken = [next(frames) for _ in range(int(sys.argv[2]))]
+except OttoError as error:
+    sys.exit(f"{type(error).__name__}: {error}")
+assert [round((frame.start - first.start) / 0.032) for frame in taken] == list(range(1, len(taken) + 1))
+sys.stdout.buffer.write(np.concatenate([frame.samples for frame in taken]).tobytes())
+"""
+
+
+def recorder(device: str = "", frames: int = 1) -> subprocess.Popen[bytes]:
+    return subprocess.Popen([sys.executable, "-c", RECORD, device, str(frames)], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+
+def complaint(process: subprocess.Popen[bytes]) -> str:
+    """The error of a recorder that could not record; ALSA's own chatter on the same stream is left out."""
+    _, error = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 1
+    assert b"Traceback" not in error
+    return error.decode().strip().splitlines()[-1]
+
+
+def require_portaudio() -> None:
+    try:
+        import sounddevice  # noqa: F401
+    except OSError:
+        pytest.skip("libportaudio2 is not installed")
+
+
+@pytest.fixture
+def quiet_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A machine without a sound server."""
+    require_portaudio()
+    runtime = tmp_path / "pulse"
+    runtime.mkdir(mode=0o700)
+    for name, value in (("XDG_RUNTIME_DIR", tmp_path), ("PULSE_RUNTIME_PATH", runtime), ("HOME", tmp_path)):
+        monkeypatch.setenv(name, str(value))
+    return tmp_path
+
+
+@pytest.fixture(params=[16_000, 44_100])
+def speaker(request: pytest.FixtureRequest, quiet_machine: Path) -> Iterator[str]:
+    """A sound server whose default microphone, of one of two rates, hears what is played into the sink of this name."""
+    if not all(map(shutil.which, ("pulseaudio", "pactl", "paplay"))):
+        pytest.skip("pulseaudio and pulseaudio-utils are not installed")
+    modules = ("module-native-protocol-unix", f"module-null-sink sink_name=mouth rate={request.param} channels=1")
+    options = [part for module in modules for part in ("-L", module)]
+    server = subprocess.Popen(["pulseaudio", "-n", "--daemonize=no", "--exit-idle-time=-1", *options], stderr=subprocess.DEVNULL)
+    try:
+        until = time.monotonic() + PATIENCE
+        while subprocess.run(["pactl", "set-default-source", "mouth.monitor"], capture_output=True, check=False).returncode:
+            assert time.monotonic() < until
+            time.sleep(0.1)
+        yield "mouth"
+    finally:
+        server.terminate()
+        server.wait()
+
+
+def test_what_is_played_is_recorded(speaker: str, tmp_path: Path) -> None:
+    played = (8000 * np.sin(2 * np.pi * 440 * np.arange(32_000) / 16_000) * np.hanning(32_000)).astype(np.int16)
+    with wave.open(str(tmp_path / "tone.wav"), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(16_000)
+        file.writeframes(played.tobytes())
+    process = recorder(frames=120)
+    assert process.stdout and process.stdout.readline() == b"recording\n"
+    subprocess.run(["paplay", f"--device={speaker}", str(tmp_path / "tone.wav")], check=True, timeout=PATIENCE)
+    sound, error = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 0, error
+    recorded = np.frombuffer(sound, np.int16)
+    assert len(recorded) == 120 * 512
+    heard = np.correlate(recorded.astype(float), played[8_000:24_000].astype(float), "valid")
+    best = recorded[heard.argmax() : heard.argmax() + 16_000]
+    assert np.corrcoef(best, played[8_000:24_000])[0, 1] > 0.98
+
+
+def test_a_device_that_is_not_there(speaker: str) -> None:
+    for device in ("no such thing", "99"):
+        message = complaint(recorder(device))
+        assert message.startswith("AudioError: There is no microphone ")
+        assert message.endswith("choose one with: otto config set audio.input NAME.")
+
+
+def test_no_microphone_at_all(quiet_machine: Path) -> None:
+    if any(device["max_input_channels"] for device in __import__("sounddevice").query_devices()):
+        pytest.skip("this machine has a microphone")
+    assert complaint(recorder()) == "AudioError: There is no microphone; plug one in, or give a sound file: otto hear FILE."
+
+
+def test_a_microphone_that_falls_silent(speaker: str) -> None:
+    process = recorder(frames=10_000)
+    assert process.stdout and process.stdout.readline() == b"recording\n"
+    subprocess.run(["pactl", "unload-module", "module-null-sink"], check=True, timeout=PATIENCE)
+    subprocess.run(["pactl", "exit"], check=False, timeout=PATIENCE)
+    assert complaint(process).startswith("AudioError: The microphone gives no sound; plug it in again")
+
+
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        ('PortAudioError("Error opening InputStream: Device unavailable", -9985)', "The microphone is taken by another program; close that one, or choose another with: otto config set audio.input NAME."),
+        ('PortAudioError("Error opening InputStream: Unanticipated host error", -9999)', "The microphone cannot be opened (Error opening InputStream: Unanticipated host error); choose another with: otto config set audio.input NAME."),
+    ],
+)
+def test_a_microphone_that_cannot_be_opened(error: str, sentence: str) -> None:
+    """PortAudio's answers that no null sink gives: played by a stand-in for sounddevice, in a process of its own."""
+    code = f"""
+    import sys, types
+    class PortAudioError(Exception): pass
+    def refuse(**options): raise {error}
+    sys.modules["sounddevice"] = types.SimpleNamespace(
+        PortAudioError=PortAudioError, InputStream=refuse, query_devices=lambda *which: [{{"max_input_channels": 1}}])
+    from otto.audio.microphone import Microphone
+    try:
+        Microphone().__enter__()
+    except Exception as error:
+        print(type(error).__name__, error)
+    """
+    shown = subprocess.run([sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, check=True)
+    assert shown.stdout.strip() == f"AudioError {sentence}"
+
+
+def test_portaudio_missing() -> None:
+    code = """
+    import sys
+    class Finder:
+        def find_spec(self, name, path=None, target=None):
+            if name == "sounddevice":
+                raise OSError("PortAudio library not found")
+    sys.meta_path.insert(0, Finder())
+    from otto.audio.microphone import Microphone
+    try:
+        Microphone().__enter__()
+    except Exception as error:
+        print(type(error).__name__, error)
+    """
+    shown = subprocess.run([sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, check=True)
+    assert shown.stdout.strip() == "AudioError The PortAudio library is missing; install it with: apt install libportaudio2 (or dnf install portaudio)."
