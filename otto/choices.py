@@ -69,7 +69,7 @@ class ChoiceOrder:
             if self._may_end(previous, used):
                 choices.append("<NULL>")
             rules[self._state_name(previous, used)] = choices
-        return _without_empty(_without_dead_ends(rules))
+        return _without_dead_ends(rules)
 
     def _chains(self, words: _Words, previous: str, chosen: Mapping[str, str]) -> Iterator[Mapping[str, str]]:
         if not words:
@@ -95,16 +95,6 @@ class ChoiceOrder:
 
     def _state_name(self, previous: str, used: frozenset[str]) -> str:
         return f"<{self.skill}_{'_'.join(['after', previous, *sorted(used - {previous})]) if previous else 'start'}>"
-
-
-def _without_empty(rules: Mapping[str, list[str]]) -> dict[str, list[str]]:
-    """The rules without those that hold nothing but `<NULL>`: the decoder's word graph takes one for a place that leads nowhere."""
-    empty = {name for name, choices in rules.items() if choices == ["<NULL>"]}
-
-    def shorter(choice: str) -> str:
-        return " ".join(part for part in choice.split() if part not in empty)
-
-    return {name: [shorter(choice) for choice in choices] for name, choices in rules.items() if name not in empty}
 
 
 def choice_orders(specs: Iterable[SkillSpec]) -> dict[str, ChoiceOrder]:

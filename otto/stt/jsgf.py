@@ -294,7 +294,7 @@ def _flatten(public: str, automata: dict[str, _Automaton]) -> WordGraph:
         place = {state: place_of(automaton, state, end) if row else end for state, row in enumerate(automaton.arcs) if state}
         place[0] = entry
         for state, row in enumerate(automaton.arcs):
-            if state in automaton.final and row:
+            if state in automaton.final and place[state] != end:
                 arcs.add((place[state], end, None))  # a sentence may end here or go on
             for symbol, target in row.items():
                 if not _is_rule(symbol):
