@@ -188,10 +188,13 @@ def undo_last(history: History, dispatcher: Dispatcher) -> tuple[Entry, tuple[Re
     entry = history.undoable()
     if entry is None:
         raise UsageError("There is nothing to undo", "see `otto history`")
-    results = tuple(dispatcher.undo(skill, value) for skill, value in reversed(entry.undo))
-    if all(result.ok for result in results):
+    tried = [((skill, value), dispatcher.undo(skill, value)) for skill, value in reversed(entry.undo)]
+    left = [step for step, result in reversed(tried) if not result.ok]
+    if left:
+        history.keep_undo(entry.id, left)
+    else:
         history.mark_undone(entry.id)
-    return entry, results
+    return entry, tuple(result for _, result in tried)
 
 
 def fix_last(history: History, registry: Registry, call: Call) -> tuple[Entry, Call]:

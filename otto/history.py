@@ -82,6 +82,10 @@ class History:
         """False where it was undone before, or is not there."""
         return self._update("undone = 1", "NOT undone", id)
 
+    def keep_undo(self, id: int, left: Sequence[tuple[str, Any]]) -> bool:
+        """Keep what is still to be taken back of a turn, after a part of it was. False where there is no such turn."""
+        return self._update("undo = ?", "NOT undone", id, to_json(list(left)))
+
     def correct(self, id: int, call: Call) -> bool:
         """Keep what the turn should have been. False where there is no such turn."""
         return self._update("correction = ?", "1", id, str(call))

@@ -62,7 +62,7 @@ class Transcript:
 class NotRecognized:
     """The speech engine heard nothing that it may hand on: silence, noise, or speech outside its grammar."""
 
-    reason: str  # "silence", "outside the grammar", …
+    reason: str  # "silence", "no words", "outside the grammar", …
     engine: str
     ms: float  # recognition time, milliseconds
     heard: str = ""  # the nearest guess, for people to read; never routed

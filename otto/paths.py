@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parent
@@ -16,3 +17,10 @@ def rooms() -> Path:
 def room(name: str) -> Path:
     """The folder of one room: `room("skills")`."""
     return rooms() / name
+
+
+def keep_newest(folder: Path, pattern: str, count: int = 4) -> None:
+    """Delete all but the newest files of a cache: each set of skills has one of its own, and sets change."""
+    with suppress(OSError):  # another process may be at it
+        for path in sorted(folder.glob(pattern), key=lambda path: path.stat().st_mtime, reverse=True)[count:]:
+            path.unlink()

@@ -24,6 +24,7 @@ from otto.choices import choice_orders
 from otto.errors import InvalidCall
 from otto.fillers import without_fillers
 from otto.parameters import Parameter
+from otto.paths import keep_newest
 from otto.skill import OTHER, SkillSpec
 from otto.types import AppName, Location
 from otto.words import Word, normal_text, span_text, split_words
@@ -131,6 +132,7 @@ class PhraseBook:
             part = path.with_suffix(f".{os.getpid()}.part")
             part.write_text(json.dumps([phrase.to_json() for phrase in book._phrases]), encoding="utf-8")
             part.replace(path)
+            keep_newest(folder, "phrases-*.json")
         return book
 
     def values(self, skill: str, parameter: str) -> tuple[str, ...]:

@@ -288,6 +288,19 @@ def test_an_undo_that_fails_can_be_tried_again(home: Home) -> None:
     assert undo_last(home.history, home.dispatcher)[1][0].ok
 
 
+def test_an_undo_that_fails_in_part_goes_on_where_it_failed(home: Home) -> None:
+    home.assistant.say("two things")
+    (home.folder / "skills" / "mine.py").write_text(
+        SKILLS.replace('context.store["notes"] = context.undo_value', 'context.store["notes"] = context.undo_value or 1 / 0')
+    )
+    home.registry.refresh()
+    assert [result.ok for result in undo_last(home.history, home.dispatcher)[1]] == [True, False]
+    (home.folder / "skills" / "mine.py").write_text(SKILLS)
+    home.registry.refresh()
+    assert [result.speech for result in undo_last(home.history, home.dispatcher)[1]] == ["Forgotten."]
+    assert _notes(home) == []
+
+
 def test_fix_keeps_what_it_should_have_been(home: Home) -> None:
     with pytest.raises(UsageError, match="no command to correct"):
         fix_last(home.history, home.registry, Call("note", {"text": "x"}))

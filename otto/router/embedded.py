@@ -23,7 +23,7 @@ from otto.registry import Registry
 from otto.router.base import NOTHING
 from otto.router.encoder import WEIGHTS
 from otto.router.learning import TaggerSource
-from otto.router.llama import LlamaReader, Reading
+from otto.router.llama import MOST_LISTED, LlamaReader, Reading
 from otto.router.onnx import MEND
 from otto.router.tagger import Guess, Tagger
 from otto.skill import OTHER, SkillSpec
@@ -185,8 +185,10 @@ class EmbeddedRouter:
         return skill in self._source.specs and skill != OTHER and skill not in self._source.tagger.skills
 
     def _likely(self, guess: Guess) -> Sequence[str]:
-        """The skills that the Llama is shown where there are too many to show them all."""
-        return list(dict.fromkeys([guess.label.skill, *(label.skill for label, _ in guess.runners_up)]))
+        """The skills that the Llama is shown where there are too many to show them all: the tagger's first, and those that it has not learnt."""
+        learnt = [guess.label.skill, *(label.skill for label, _ in guess.runners_up)]
+        new = [name for name in self._source.specs if self._is_new(name)]
+        return list(dict.fromkeys([*learnt, *new]))[:MOST_LISTED]
 
     def _other_readings(self, guess: Guess, call: Call | None, written: Call | None, text: str) -> list[Call]:
         """What else could be meant, to offer when it was not this."""

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from otto.errors import ModelError
+from otto.paths import keep_newest
 from otto.router.encoder import WEIGHTS
 from otto.router.lessons import Lesson, lessons_of
 from otto.router.onnx import MEND
@@ -83,6 +84,7 @@ class TaggerSource:
         tagger = Tagger.train(lessons_of(registry))
         with suppress(OSError):  # a full disk or a read-only home costs time at the next start, nothing else
             tagger.save(path)
+            keep_newest(self._folder, "tagger-*.npz")
         return tagger
 
 
@@ -133,6 +135,7 @@ def main(lessons: Path, path: Path) -> None:
             os.nice(10)
         rows = json.loads(lessons.read_text(encoding="utf-8"))
         Tagger.train([Lesson.from_json(row) for row in rows]).save(path)
+        keep_newest(path.parent, "tagger-*.npz")
     finally:
         lessons.unlink(missing_ok=True)
 

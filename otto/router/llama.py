@@ -25,6 +25,7 @@ from otto.router.arguments import build_call
 from otto.router.base import NOTHING
 from otto.router.encoder import WEIGHTS
 from otto.router.onnx import MEND, open_session
+from otto.router.retriever import Retriever
 from otto.skill import OTHER, SkillSpec
 from otto.words import split_words
 
@@ -34,7 +35,8 @@ if TYPE_CHECKING:
 EOS = "<eos>"
 MAX_TOKENS = 96  # of a call
 MAX_WORDS = 80  # of an utterance that is read to its end
-MOST_LISTED = 24  # skills in the cached list; with more, the caller chooses the likely ones
+MOST_LISTED = 24  # skills in the cached list; with more, the model is shown the likely ones
+LIKELY = 8  # skills
 
 
 @dataclass(frozen=True)
@@ -168,12 +170,13 @@ class LlamaReader:
         self._specs = {spec.name: spec for spec in specs if spec.name != OTHER}
         listed = list(self._specs.values())
         self._prefix = self._llama.read(listed) if len(listed) <= MOST_LISTED else None
+        self._retriever = Retriever(listed)
 
     def write(self, text: str, likely: Sequence[str] = ()) -> Reading:
-        """The model's reading of a text. With more than MOST_LISTED skills it is shown only the `likely` ones."""
+        """The model's reading of a text. With more than MOST_LISTED skills it is shown only the `likely` ones, or those that it retrieves."""
         if self._prefix is not None:
             return self._llama.write(list(self._specs.values()), self._prefix, text)
-        shown = [self._specs[name] for name in likely if name in self._specs] or list(self._specs.values())[:MOST_LISTED]
+        shown = [self._specs[name] for name in likely or self._retriever.nearest(text, LIKELY) if name in self._specs]
         return self._llama.write(shown, self._llama.read(shown), text)
 
     def call(self, reading: Reading, text: str) -> Call | None:

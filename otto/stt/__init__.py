@@ -27,22 +27,12 @@ def open_engine(name: str, registry: Registry, settings: Settings) -> SpeechEngi
     """
     from importlib import import_module
 
+    from otto.models import installed_whisper
+
     if name == AUTO:
-        name = "whisper" if whisper_on_this_machine(settings) else "closed-phrase"
+        name = "whisper" if installed_whisper(settings) else "closed-phrase"
     if name not in ENGINES:
         raise UsageError(f"There is no speech engine {name}", f"choose one of: {', '.join((AUTO, *ENGINES))}")
     module, _, attribute = ENGINES[name].partition(":")
     engine: type[SpeechEngine] = getattr(import_module(module), attribute)
     return engine.open(registry, settings)
-
-
-def whisper_on_this_machine(settings: Settings) -> str:
-    """The Whisper model to use: the one of the settings where it is installed, else any that is; "" if there is none."""
-    from pathlib import Path
-
-    from otto.models import list_models
-
-    installed = [model.name for model in list_models(settings) if model.kind == "whisper" and model.installed]
-    if settings.stt.model in installed or Path(settings.stt.model).expanduser().is_dir():
-        return settings.stt.model
-    return installed[0] if installed else ""

@@ -61,7 +61,7 @@ class ClosedPhraseEngine:
         confidence = self._confidence(phones, utterance.samples) if self._graph.accepts(text.split()) else 0.0
         ms = (time.perf_counter() - started) * 1000
         if confidence < 0.5:
-            return NotRecognized("outside the grammar" if text else "silence", self.name, ms, text)
+            return NotRecognized("outside the grammar" if text else "no words", self.name, ms, text)
         return Transcript(text, self.name, ms, confidence)
 
     def _best_sentence(self, samples: Samples) -> tuple[str, list[str]]:

@@ -46,11 +46,10 @@ class WhisperEngine:
     @classmethod
     def open(cls, registry: Registry, settings: Settings) -> Self:
         """With the model of the settings, or another that is installed, and the words of the skills' phrases. Raises ModelError."""
-        from otto.models import model_path
+        from otto.models import installed_whisper, model_path
         from otto.phrases import PhraseBook
-        from otto.stt import whisper_on_this_machine
 
-        folder = model_path(settings, whisper_on_this_machine(settings) or settings.stt.model)
+        folder = model_path(settings, installed_whisper(settings) or settings.stt.model)
         hot_words = PhraseBook.open(registry, settings.paths.cache).hot_words()
         return cls(folder, settings.stt.language, ", ".join(hot_words))
 
@@ -73,7 +72,7 @@ class WhisperEngine:
         ms = (time.perf_counter() - started) * 1000
         text = " ".join(" ".join(segment.text for segment in found).split())
         if not any(letter.isalnum() for letter in text):
-            return NotRecognized("silence", self.name, ms)
+            return NotRecognized("no words", self.name, ms)
         tokens = sum(len(segment.tokens) for segment in found) or 1
         confidence = math.exp(sum(segment.avg_logprob * len(segment.tokens) for segment in found) / tokens)
         return Transcript(text, self.name, ms, min(confidence, 1.0))
