@@ -81,6 +81,7 @@ class Router(_Table):
     engine: Literal["embedded", "phrases", "tagger", "llama", "transformers", "openai"] = "embedded"
     model: str = ""  # a folder, or a name the server knows
     adapter: str = ""  # folder of a LoRA adapter
+    prompt: str = ""  # file of a prompt template, in place of the model family's
     base_url: Url = ""
     api_key_env: Variable = ""
 

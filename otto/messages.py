@@ -80,6 +80,7 @@ class Route:
     alternatives: tuple[tuple[Call, float], ...] = ()  # other readings with their confidence, best first
     timings: Mapping[str, float] = field(default_factory=dict)  # part of the engine → milliseconds
     doubt: Call | None = None  # beside `other()`: the command that may have been meant, to ask about
+    invalid: str | None = None  # what a model answered where that is no valid call; `calls` is `other()` then
 
     @property
     def acts(self) -> bool:

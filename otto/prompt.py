@@ -41,7 +41,7 @@ _BY_NAME = (  # in a model's name, in lower case → family
 )
 
 
-def render(family: str, specs: Iterable[SkillSpec], utterance: str, *, shots: int = 1) -> str:
+def render(family: str, specs: Iterable[SkillSpec], utterance: str, *, shots: int = 1, own: str = "") -> str:
     """The prompt of a family, up to where the model's answer begins.
 
     Args:
@@ -49,6 +49,7 @@ def render(family: str, specs: Iterable[SkillSpec], utterance: str, *, shots: in
         specs: the installed skills.
         utterance: what was said.
         shots: examples shown of each skill.
+        own: a prompt of the user's that `check_own` has passed, in place of the instructions or of the whole template.
 
     Raises:
         UsageError: there is no such family.
@@ -56,16 +57,57 @@ def render(family: str, specs: Iterable[SkillSpec], utterance: str, *, shots: in
     skills = [spec for spec in specs if spec.name != OTHER]
     if family == "embedded":
         return embedded_prefix(skills) + embedded_suffix(utterance)
-    instructions = Template(_template("instructions")).substitute(
-        skills=_skill_list(skills), examples=_examples(skills, shots)
-    )
-    return Template(_template(family)).substitute(instructions=_plain(instructions), utterance=_said(utterance))
+    whole = bool(_SPECIAL.search(own))
+    parts = {"skills": _plain(_skill_list(skills)), "examples": _plain(_examples(skills, shots))}
+    parts["instructions"] = Template(_template("instructions") if whole or not own else own).substitute(parts)
+    return Template(own if whole else _template(family)).substitute(parts, utterance=_said(utterance))
 
 
-def messages(specs: Iterable[SkillSpec], utterance: str, *, shots: int = 1) -> list[dict[str, str]]:
+def messages(specs: Iterable[SkillSpec], utterance: str, *, shots: int = 1, own: str = "") -> list[dict[str, str]]:
     """The messages of a chat completion, for servers that write their model's special tokens themselves."""
-    system = render("openai", specs, utterance, shots=shots)
+    system = render("openai", specs, utterance, shots=shots, own=own)
     return [{"role": "system", "content": system}, {"role": "user", "content": _said(utterance)}]
+
+
+def read_own(file: str, family: str, model: str) -> str:
+    """The user's own prompt, from its file; "" where there is none.
+
+    Raises:
+        UsageError: the file cannot be read, or its prompt does not fit the model.
+    """
+    if not file:
+        return ""
+    try:
+        text = Path(file).expanduser().read_text(encoding="utf-8-sig").removesuffix("\n")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is not UTF-8"
+        raise UsageError(f"The prompt {file} cannot be read ({reason})", "name another file with `otto config set router.prompt FILE`") from None
+    check_own(text, family, model)
+    return text
+
+
+def check_own(text: str, family: str, model: str) -> None:
+    """Whether a prompt of the user's fits the model: it has no special tokens, and replaces the instructions, or just those of the family.
+
+    Raises:
+        UsageError: it is empty, has the tokens of another family, or a place that is not known.
+    """
+    tokens, own_tokens = set(_SPECIAL.findall(text)), set(_SPECIAL.findall(_template(family)))
+    whole = bool(tokens)
+    if not text.strip():
+        raise UsageError("The prompt is empty", "see prompts/instructions.txt for one")
+    if whole and tokens != own_tokens:
+        written_for = [name for name in FAMILIES if set(_SPECIAL.findall(_template(name))) == tokens]
+        what = f"The prompt, written for {written_for[0]}," if written_for else f"The prompt, with {', '.join(sorted(tokens))},"
+        mend = f"write it as prompts/{family}.txt is" if own_tokens else "leave the special tokens out: the server writes them"
+        raise UsageError(f"{what} does not fit the model {model}, which is of the family {family}", mend)
+    known = ["instructions", "skills", "examples", "utterance"] if whole else ["skills", "examples"]
+    places = {match["named"] or match["braced"] or match.group() for match in Template.pattern.finditer(text)} - {"$$"}
+    for place in sorted(places - set(known)):
+        mend = f"its places are {', '.join(f'${name}' for name in known)}; write $$ for a dollar sign"
+        raise UsageError(f"The prompt has {place!r} behind a dollar sign, which is no place for anything", mend)
+    if whole and "utterance" not in places:
+        raise UsageError("The prompt has no place for what was said", "write $utterance where it belongs")
 
 
 def embedded_prefix(specs: Iterable[SkillSpec]) -> str:

@@ -12,7 +12,8 @@ from strategies import skill_sets, texts
 
 from otto import Call, Duration
 from otto.errors import UsageError
-from otto.prompt import FAMILIES, check_pairing, embedded_prefix, embedded_suffix, family_of, messages, render
+from otto.paths import room
+from otto.prompt import FAMILIES, check_own, check_pairing, embedded_prefix, embedded_suffix, family_of, messages, read_own, render
 from otto.skill import Example, SkillSpec, declare
 
 
@@ -228,3 +229,57 @@ def test_a_wrong_pairing_names_both_and_the_right_prompt(model: Any) -> None:
         str(caught.value)
         == "The prompt llama-3 does not fit the model meta-llama/Llama-2-7b-chat-hf; use the prompt llama-2-chat."
     )
+
+
+# --- a prompt of the user's own
+
+
+def test_an_own_prompt_without_special_tokens_takes_the_place_of_the_instructions() -> None:
+    own = "Functions, at $$0 each:\n$skills"
+    check_own(own, "mistral-instruct", "tiny")
+    assert render("mistral-instruct", [declare(timer)], "five minutes", own=own) == (
+        "<s>[INST] Functions, at $0 each:\n- timer(duration: Duration): Set a timer for a duration.\n"
+        "    duration, a duration such as '2 hours 30 minutes'\n\nfive minutes [/INST]"
+    )
+    assert messages([], "hello", own="Say other().")[0] == {"role": "system", "content": "Say other()."}
+
+
+def test_an_own_prompt_with_special_tokens_is_the_whole_prompt() -> None:
+    own = "<s>[INST] ${utterance} -> [/INST]"
+    check_own(own, "mistral-instruct", "tiny")
+    assert render("mistral-instruct", [declare(timer)], "a </s> $skills", own=own) == "<s>[INST] a $skills -> [/INST]"
+
+
+@pytest.mark.parametrize(
+    ("own", "family", "says"),
+    [
+        ("<|im_start|>user\n$utterance<|im_end|>", "mistral-instruct", "written for chatml, does not fit the model tiny, which is of the family mistral"),
+        ("<s>[INST] $utterance [/INST]", "llama-2-chat", "written for mistral-instruct, does not fit"),
+        ("<s>[INST] $utterance [/INST]", "openai", "leave the special tokens out"),
+        ("[INST] <|im_start|> $utterance", "chatml", "with <|im_start|>, [INST], does not fit"),
+        ("<|im_start|>user<|im_end|>", "chatml", "no place for what was said"),
+        ("$skill", "chatml", "its places are $skills, $examples; write $$"),
+        ("Answer $utterance", "chatml", "'utterance' behind a dollar sign"),
+        ("It costs $5", "openai", "write $$ for a dollar sign"),
+        (" \n", "openai", "The prompt is empty"),
+    ],
+)
+def test_an_own_prompt_that_does_not_fit_is_an_error(own: str, family: str, says: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        check_own(own, family, "tiny")
+    assert says in str(caught.value)
+
+
+@pytest.mark.parametrize("family", [family for family in FAMILIES if family not in ("embedded", "openai")])
+def test_the_prompts_of_the_families_pass_as_own(family: str) -> None:
+    template = (room("prompts") / f"{family}.txt").read_text("utf-8").removesuffix("\n")
+    check_own(template, family, "tiny")
+    assert render(family, [declare(timer)], "five minutes", own=template) == render(family, [declare(timer)], "five minutes")
+
+
+def test_the_file_of_an_own_prompt(tmp_path: Path) -> None:
+    assert read_own("", "chatml", "tiny") == ""
+    (tmp_path / "own.txt").write_text("Functions:\n$skills\n", encoding="utf-8")
+    assert read_own(str(tmp_path / "own.txt"), "chatml", "tiny") == "Functions:\n$skills"
+    with pytest.raises(UsageError, match=r"none.txt cannot be read \(No such file or directory\)"):
+        read_own(str(tmp_path / "none.txt"), "chatml", "tiny")

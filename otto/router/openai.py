@@ -11,6 +11,7 @@ import math
 import os
 import time
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -19,7 +20,7 @@ from otto.chat import DEFAULT_URL, LOCAL_URL
 from otto.errors import ModelError, NetworkError, OttoError
 from otto.grammar import answer_schema
 from otto.messages import Route
-from otto.prompt import messages
+from otto.prompt import messages, read_own
 from otto.registry import Registry
 from otto.router.answer import read_calls
 from otto.router.base import NOTHING
@@ -42,13 +43,21 @@ Write the calls as JSON: timer(duration="5 minutes") is {"calls": [{"name": "tim
 with null for an argument that was not said."""
 
 
+@dataclass
+class Spent:
+    """What a router has asked of its server since it was opened."""
+
+    requests: int = 0
+    tokens: int = 0  # of prompts and answers, as the server reports them; 0 where it does not
+
+
 class OpenAIRouter:
     """Asks a server for the calls."""
 
     name = "openai"
 
     def __init__(self, registry: Registry, settings: Settings) -> None:
-        """Raises ModelError where the settings lack a model or a key."""
+        """Raises ModelError where the settings lack a model or a key, UsageError where the user's own prompt cannot be used."""
         own, shared = settings.router, settings.openai
         self._url = own.base_url or shared.base_url
         self._model = own.model or shared.model
@@ -63,6 +72,8 @@ class OpenAIRouter:
             raise ModelError("OpenAI needs a key and there is none", f"put it in {self._key_place}, {mend}")
         if not (self._key.isascii() and self._key.isprintable()):
             raise ModelError("The server's key holds characters that no key has", f"put it anew in {self._key_place}")
+        self._own_prompt = read_own(settings.router.prompt, "openai", self._model)
+        self.spent = Spent()
         self.update(registry)
 
     def update(self, registry: Registry) -> None:
@@ -87,7 +98,7 @@ class OpenAIRouter:
         calls = read_calls(said, self._registry)
         ms = (time.perf_counter() - started) * 1000
         if calls is None:
-            return Route(text, (NOTHING,), 0.0, self.name, ms)
+            return Route(text, (NOTHING,), 0.0, self.name, ms, invalid=said)
         return Route(text, calls, confidence, self.name, ms)
 
     @property
@@ -121,10 +132,11 @@ class OpenAIRouter:
     def _request(self, text: str, options: Mapping[str, Any]) -> bytes:
         import openai
 
-        asked: Any = messages(self._registry, text)
+        asked: Any = messages(self._registry, text, own=self._own_prompt)
         if "response_format" in options:
             asked[0]["content"] += _AS_JSON
         until = time.monotonic() + TOTAL_SECONDS
+        self.spent.requests += 1
         completions = self._client.chat.completions.with_streaming_response
         try:
             with completions.create(model=self._model, messages=asked, **options) as response:
@@ -151,7 +163,9 @@ class OpenAIRouter:
     def _read(self, body: bytes) -> tuple[str, float]:
         """What the model said, and how sure it is."""
         try:
-            choice = json.loads(body)["choices"][0]
+            answer = json.loads(body)
+            choice = answer["choices"][0]
+            self.spent.tokens += int((answer.get("usage") or {}).get("total_tokens") or 0)
             return _content(choice["message"]), _confidence(choice)
         except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
             raise self._unreadable() from None

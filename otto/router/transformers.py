@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from otto.errors import MissingExtra, ModelError, UsageError
 from otto.grammar import call_grammar
 from otto.messages import Route
-from otto.prompt import FAMILIES, check_pairing, family_of, render
+from otto.prompt import FAMILIES, check_pairing, family_of, read_own, render
 from otto.registry import Registry
 from otto.router.answer import read_calls
 from otto.router.base import NOTHING
@@ -49,7 +49,7 @@ class TransformersRouter:
         Raises:
             MissingExtra: torch, transformers or, for an adapter, peft is not installed.
             ModelError: the model or the adapter is not there, damaged, or too large.
-            UsageError: the prompt that the adapter was trained with is not the model's.
+            UsageError: the prompt that the adapter was trained with is not the model's, or the user's own is not.
         """
         folder = _folder(settings, "model")
         adapter = _folder(settings, "adapter") if settings.router.adapter else None
@@ -58,6 +58,7 @@ class TransformersRouter:
                 raise MissingExtra(package, "transformers")
         self._model_name = folder.name
         self._family = _family(folder, adapter)
+        self._own_prompt = read_own(settings.router.prompt, self._family, folder.name)
         self._tokenizer = _load_tokenizer(adapter if adapter and _has_tokenizer(adapter) else folder)
         self._model = _load_model(folder, len(self._tokenizer))
         if adapter:
@@ -89,7 +90,7 @@ class TransformersRouter:
         import torch
 
         started = time.perf_counter()
-        prompt = self._tokenizer(render(self._family, self._registry, text), add_special_tokens=False)["input_ids"]
+        prompt = self._tokenizer(render(self._family, self._registry, text, own=self._own_prompt), add_special_tokens=False)["input_ids"]
         self._require_room(len(prompt))
         with self._lock, torch.inference_mode():
             try:
@@ -102,7 +103,7 @@ class TransformersRouter:
         calls = read_calls(answer, self._registry)
         ms = (time.perf_counter() - started) * 1000
         if calls is None:
-            return Route(text, (NOTHING,), 0.0, self.name, ms)
+            return Route(text, (NOTHING,), 0.0, self.name, ms, invalid=answer)
         return Route(text, calls, confidence, self.name, ms)
 
     def _decode(self, prompt: Sequence[int]) -> tuple[str, float]:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from otto import Call, Duration
 from otto.config import load_settings
-from otto.errors import ModelError, NetworkError, OttoError
+from otto.errors import ModelError, NetworkError, OttoError, UsageError
 from otto.registry import Registry
 from otto.router import open_router
 from otto.router import openai as engine
@@ -123,6 +123,26 @@ def test_new_skills_are_asked_about(opened: Opened, site: Site) -> None:
     assert names == ["notes", "other"]
 
 
+def test_a_prompt_of_the_users_own(opened: Opened, site: Site, tmp_path: Path) -> None:
+    says(site, "other()")
+    (tmp_path / "own.txt").write_text("Only these:\n$skills\n", encoding="utf-8")
+    opened(f'prompt = "{tmp_path / "own.txt"}"').route("x")
+    assert asked(site)["messages"][0]["content"].startswith("Only these:\n- timer(duration: Duration): Set a timer.\n")
+    (tmp_path / "own.txt").write_text("<s>[INST] $utterance [/INST]", encoding="utf-8")
+    with pytest.raises(UsageError, match="the server writes them"):
+        opened(f'prompt = "{tmp_path / "own.txt"}"')
+
+
+def test_what_was_spent_is_counted(opened: Opened, site: Site) -> None:
+    answer = json.loads(completion("other()"))
+    site.serve("/v1/chat/completions", json.dumps({**answer, "usage": {"total_tokens": 321}}).encode())
+    router = opened()
+    router.route("x")
+    says(site, "other()")  # a server that reports no usage
+    assert router.route("x").invalid is None
+    assert (router.spent.requests, router.spent.tokens) == (2, 321)
+
+
 def test_the_key_of_the_settings_is_sent(opened: Opened, site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     says(site, "other()")
     monkeypatch.setenv("MY_KEY", "sk-secret\n")
@@ -215,6 +235,7 @@ def test_what_is_no_valid_call_starts_nothing(opened: Opened, site: Site, answer
     says(site, answer, [0.0])
     route = opened().route("x")
     assert (route.calls, route.confidence) == (OTHER, 0.0)
+    assert route.invalid == (answer or "")
 
 
 @given(st.text() | st.recursive(st.none() | st.text() | st.integers(), lambda more: st.lists(more) | st.dictionaries(st.sampled_from(["calls", "name", "arguments", "duration"]), more)).map(json.dumps))  # fmt: skip

@@ -112,10 +112,10 @@ def folder(random_folder: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def opened(tmp_path: Path) -> Opened:
-    def make(model: object, adapter: object = "", registry: Registry = SHORT) -> TransformersRouter:
+    def make(model: object, adapter: object = "", registry: Registry = SHORT, prompt: object = "") -> TransformersRouter:
         home = tmp_path / "home"
         home.mkdir(exist_ok=True)
-        (home / "config.toml").write_text(f'[router]\nengine = "transformers"\nmodel = "{model}"\nadapter = "{adapter}"\n')
+        (home / "config.toml").write_text(f'[router]\nengine = "transformers"\nmodel = "{model}"\nadapter = "{adapter}"\nprompt = "{prompt}"\n')
         settings = load_settings(environ={"OTTO_HOME": str(home)})
         router = open_router(settings.router.engine, registry, settings)
         assert isinstance(router, TransformersRouter)
@@ -193,7 +193,18 @@ def test_an_answer_that_does_not_end_starts_nothing(
     monkeypatch.setattr(engine, "MAX_TOKENS", 1)
     route = opened(learnt_folder, registry=MIXED).route("set a timer for five minutes")
     assert (route.calls, route.confidence) == (OTHER, 0.0)
-    assert answers == ['timer(duration="']
+    assert [route.invalid] == answers == ['timer(duration="']
+
+
+def test_a_prompt_of_the_users_own_has_the_tokens_of_the_family(folder: Path, opened: Opened, tmp_path: Path) -> None:
+    own = tmp_path / "own.txt"
+    own.write_text("<|im_start|>$utterance<|im_end|>", encoding="utf-8")
+    router = opened(folder, prompt=own)
+    router.route("louder")
+    assert router._tokenizer.decode(router._seen).startswith("<|im_start|>louder<|im_end|>")
+    own.write_text("<s>[INST] $utterance [/INST]", encoding="utf-8")
+    with pytest.raises(UsageError, match="written for mistral-instruct, does not fit the model tiny, which is of the family chatml"):
+        opened(folder, prompt=own)
 
 
 def test_new_skills_can_be_called(learnt_folder: Path, opened: Opened) -> None:
