@@ -146,6 +146,31 @@ def paired_bootstrap(a: Sequence[float], b: Sequence[float], groups: Sequence[st
     return Difference(sum(differences) / len(a), float(low), float(high))
 
 
+def paired_ratios(
+    a_parts: Sequence[float], a_wholes: Sequence[float], b_parts: Sequence[float], b_wholes: Sequence[float], groups: Sequence[str] = ()
+) -> Difference:
+    """sum(b_parts) / sum(b_wholes) less the same of A, the cases resampled in pairs, or in groups of pairs. Raises ValueError where a whole is empty."""
+    import numpy as np
+
+    if not sum(a_wholes) or not sum(b_wholes):
+        raise ValueError("a comparison of ratios needs wholes")
+    sums = _group_sums([a_parts, a_wholes, b_parts, b_wholes], _numbered(groups, len(a_parts)))
+    drawn = _resampled_sums(sums)
+    drawn = drawn[(drawn[:, 1] > 0) & (drawn[:, 3] > 0)]
+    low, high = np.percentile(drawn[:, 2] / drawn[:, 3] - drawn[:, 0] / drawn[:, 1], [2.5, 97.5])
+    return Difference(sum(b_parts) / sum(b_wholes) - sum(a_parts) / sum(a_wholes), float(low), float(high))
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """The p values of tests that are looked at together, corrected by Holm's step-down method (Holm 1979), in their order."""
+    corrected = [0.0] * len(p_values)
+    highest = 0.0
+    for place, index in enumerate(sorted(range(len(p_values)), key=lambda index: p_values[index])):
+        highest = max(highest, min(1.0, (len(p_values) - place) * p_values[index]))
+        corrected[index] = highest
+    return corrected
+
+
 def calibration_bins(confidences: Sequence[float], correct: Sequence[bool], bins: int = BINS) -> list[Bin]:
     """Equally wide bins of confidence, from 0 to 1; a confidence of 1 is in the last."""
     found: list[list[int]] = [[] for _ in range(bins)]
