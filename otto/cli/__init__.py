@@ -5,20 +5,35 @@ from __future__ import annotations
 import errno
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from otto.errors import EXIT_FAILED, OttoError
+
+if TYPE_CHECKING:
+    import typer
 
 EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command (default: that of the process) and return its exit code. Nothing is raised: every failure is a sentence."""
+
+    def otto() -> typer.Typer:
+        from otto.cli.app import app
+
+        return app
+
+    return run_app(otto, "otto", arguments)
+
+
+def run_app(open_app: Callable[[], typer.Typer], name: str, arguments: Sequence[str] | None = None) -> int:
+    """As `main`, of another command line, which is imported by `open_app`."""
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")  # a terminal that is not UTF-8 shows "?" where it cannot show "…"
     try:
-        code = _run(arguments)
+        code = _run(open_app(), name, arguments)
         sys.stdout.flush()
         return code
     except KeyboardInterrupt:
@@ -40,13 +55,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _unexpected(error)
 
 
-def _run(arguments: Sequence[str] | None) -> int:
+def _run(app: typer.Typer, name: str, arguments: Sequence[str] | None) -> int:
     from typer.main import get_command
 
-    from otto.cli.app import app
-
     try:
-        get_command(app)(args=None if arguments is None else list(arguments), prog_name="otto")
+        get_command(app)(args=None if arguments is None else list(arguments), prog_name=name)
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else EXIT_FAILED
     return 0

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from zlib import crc32
 
 WORD_GRAMS = (1, 2, 3)
 LETTER_GRAMS = (2, 3, 4, 5)
+MANY = 20  # sentences: a word is counted no further
 
 
 def grams(words: Sequence[str]) -> dict[int, float]:
@@ -29,13 +30,24 @@ def _letters(word: str) -> Iterator[int]:
             yield crc32(padded[start : start + size].encode()) & ~1
 
 
-def word_features(words: Sequence[str], label: str) -> list[list[str]]:
-    """For each word the attributes of the conditional random field, which knows the sentence's label (skill and fixed arguments)."""
-    return [_attributes(words, index, label) for index in range(len(words))]
+def word_features(words: Sequence[str], label: str, outside: Mapping[str, int]) -> list[list[str]]:
+    """For each word the attributes of the conditional random field.
+
+    Args:
+        words: the sentence.
+        label: its skill and fixed arguments.
+        outside: in how many other sentences of the skill a word stands outside of all values. A word that never does is likely a value.
+    """
+    rarity = [_rarity(outside.get(word, 0)) for word in words]
+    return [_attributes(words, index, label, rarity) for index in range(len(words))]
 
 
-def _attributes(words: Sequence[str], index: int, label: str) -> list[str]:
-    word = words[index]
+def _rarity(count: int) -> str:
+    return "never" if count < 1 else "seldom" if count < 3 else "sometimes" if count < MANY else "often"
+
+
+def _attributes(words: Sequence[str], index: int, label: str, rarity: Sequence[str]) -> list[str]:
+    word, rare, before, behind = words[index], rarity[index], _at(rarity, index - 1), _at(rarity, index + 1)
     found = [
         "bias",
         f"w={word}",
@@ -50,6 +62,12 @@ def _attributes(words: Sequence[str], index: int, label: str) -> list[str]:
         f"right={word},{_at(words, index + 1)}",
         f"left2={_at(words, index - 2)},{_at(words, index - 1)}",
         f"right2={_at(words, index + 1)},{_at(words, index + 2)}",
+        f"rare={rare}",
+        f"rare-1={before}",
+        f"rare+1={behind}",
+        f"rare-1,rare,rare+1={before},{rare},{behind}",
+        f"rare,left={rare},{_at(words, index - 1)}",
+        f"rare,right={rare},{_at(words, index + 1)}",
     ]
     for distance in (-3, -2, -1, 1, 2, 3):
         near = _at(words, index + distance)

@@ -1,36 +1,79 @@
-"""The conditional random field that marks the words of each argument, as CRFsuite trains it (Okazaki 2007)."""
+"""The conditional random fields that mark the words of each argument, one a skill, as CRFsuite trains them (Okazaki 2007)."""
 
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from otto.align import Span
-from otto.router.features import word_features
-from otto.router.lessons import Lesson
+from otto.router.features import MANY, word_features
+from otto.router.lessons import Label, Lesson
 from otto.skill import OTHER
 
 CRF_PARAMETERS = {"c1": 0.02, "c2": 0.05, "max_iterations": 100, "feature.possible_transitions": True}
 SWAPS = 2  # copies of each sentence with other values, for the CRF to learn where a value ends and not which it is
 
 
-def train_crf(lessons: Sequence[Lesson]) -> bytes:
+@dataclass(frozen=True)
+class SpanModel:
+    """What was learnt of the values in one skill's sentences."""
+
+    crf: bytes  # CRFsuite's own format
+    outside: Mapping[str, int]  # word → in how many sentences it stands outside of all values, at most MANY
+
+    def read(self, words: Sequence[str], label: Label) -> tuple[tuple[Span, ...], float]:
+        """The spans of the values and the probability of them all."""
+        self._reader.set(word_features(words, str(label), self.outside))
+        tags = self._reader.tag()
+        return spans_of(tags), float(self._reader.probability(tags))
+
+    @cached_property
+    def _reader(self) -> Any:
+        import pycrfsuite
+
+        reader = pycrfsuite.Tagger()
+        reader.open_inmemory(self.crf)
+        return reader
+
+
+def train_spans(lessons: Iterable[Lesson]) -> dict[str, SpanModel]:
+    """A model for each skill whose sentences have values.
+
+    One for all skills would be no more often right, and takes hours with hundreds of skills: its time grows with the square of
+    the number of parameters.
+    """
+    by_skill: dict[str, list[Lesson]] = {}
+    for lesson in lessons:
+        if lesson.label.skill != OTHER and any(lesson.words):
+            by_skill.setdefault(lesson.label.skill, []).append(lesson)
+    return {skill: _train(own) for skill, own in by_skill.items() if any(lesson.spans for lesson in own)}
+
+
+def _train(lessons: Sequence[Lesson]) -> SpanModel:
     import tempfile
 
     import pycrfsuite
 
+    outside = Counter(word for lesson in lessons for word in _outside(lesson))
     trainer = pycrfsuite.Trainer(algorithm="lbfgs", verbose=False)
     trainer.set_params(CRF_PARAMETERS)
-    commands = [lesson for lesson in lessons if lesson.label.skill != OTHER and any(lesson.words)]
-    if not commands:
-        return b""  # CRFsuite ends the process that reads a model without features
-    for lesson in (*commands, *_swapped(commands)):
-        trainer.append(word_features(lesson.words, str(lesson.label)), tags_of(lesson))
+    for lesson in (*lessons, *_swapped(lessons)):
+        others = outside - Counter(_outside(lesson))  # without this sentence, as a new one will be seen
+        trainer.append(word_features(lesson.words, str(lesson.label), others), tags_of(lesson))
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "spans.crf"
         trainer.train(str(path))
-        return path.read_bytes() if path.exists() else b""
+        return SpanModel(path.read_bytes(), {word: min(count, MANY) for word, count in outside.items()})
+
+
+def _outside(lesson: Lesson) -> set[str]:
+    inside = {index for span in lesson.spans for index in range(span.first, span.last + 1)}
+    return {word for index, word in enumerate(lesson.words) if index not in inside}
 
 
 def _swapped(lessons: Sequence[Lesson]) -> Iterator[Lesson]:

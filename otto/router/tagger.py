@@ -2,7 +2,7 @@
 
 Both are trained in seconds from the examples of the installed skills, so that a new skill's examples count at once. The classifier
 is a linear support vector machine (Fan et al. 2008, LIBLINEAR) on n-grams of words and letters and on the sentence encoder's
-vector; the spans are a linear-chain CRF (Lafferty et al. 2001; Okazaki's CRFsuite).
+vector; the spans are a linear-chain CRF a skill (Lafferty et al. 2001; Okazaki's CRFsuite).
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from otto.call import Call
 from otto.errors import ModelError
 from otto.router.arguments import build_call
 from otto.router.encoder import Encoder, shared_encoder
-from otto.router.features import grams, word_features
+from otto.router.features import grams
 from otto.router.lessons import Label, Lesson
-from otto.router.spans import spans_of, train_crf
+from otto.router.spans import SpanModel, train_spans
 from otto.skill import OTHER, SkillSpec
 from otto.words import split_words
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     Matrix = npt.NDArray[np.float32]
 
-FORMAT = 4  # of the stored file; a change makes old caches unread
+FORMAT = 5  # of the stored file; a change makes old caches unread
 VECTOR_WEIGHT = 1.6  # of the encoder's vector beside the two n-gram blocks, each of length 1
 RUNNERS_UP = 2
 NEVER = -3.0  # the margin of a label that there is not
@@ -71,7 +71,7 @@ class Tagger:
         idf: Any,
         weights: Any,
         bias: Any,
-        crf: bytes,
+        spans: Mapping[str, SpanModel],
         shares: Mapping[Label, Mapping[str, float]],
         encoder: Encoder,
     ) -> None:
@@ -79,7 +79,7 @@ class Tagger:
         self._shares = shares
         self.labels = tuple(labels)
         self._keys, self._idf, self._weights, self._bias = keys, idf, weights, bias
-        self._crf = crf
+        self._spans = spans
         self._other = next((index for index, label in enumerate(self.labels) if label.skill == OTHER), None)
 
     @cached_property
@@ -110,7 +110,7 @@ class Tagger:
         weights, bias = machine.coef_.T, machine.intercept_
         if len(labels) == 2:  # LIBLINEAR keeps one plane for two classes
             weights, bias = np.hstack([-weights, weights]), np.concatenate([-bias, bias])
-        return cls(labels, keys, idf, weights.astype(np.float16), bias.astype(np.float32), train_crf(lessons), _parameter_shares(lessons), encoder)
+        return cls(labels, keys, idf, weights.astype(np.float16), bias.astype(np.float32), train_spans(lessons), _parameter_shares(lessons), encoder)
 
     def guess(self, words: Sequence[str]) -> Guess:
         """The most likely reading of a sentence's words."""
@@ -127,11 +127,8 @@ class Tagger:
 
     def spans(self, words: Sequence[str], label: Label) -> tuple[tuple[Span, ...], float]:
         """The spans of a label's arguments and the probability of them all."""
-        if label.skill == OTHER or not self._crf:
-            return (), 1.0
-        self._reader.set(word_features(words, str(label)))
-        tags = self._reader.tag()
-        return spans_of(tags), float(self._reader.probability(tags))
+        model = self._spans.get(label.skill)
+        return model.read(words, label) if model else ((), 1.0)
 
     def call(self, label: Label, spans: Sequence[Span], specs: Mapping[str, SkillSpec], text: str) -> Call | None:
         """The canonical call of a label with its spans; None where the skill is gone, or the words do not fit or are too few."""
@@ -150,7 +147,8 @@ class Tagger:
         labels = np.frombuffer(json.dumps(about).encode(), np.uint8)
         scale = np.abs(self._weights).max(axis=0).astype(np.float32) / 127 + 1e-12
         small = np.round(self._weights.astype(np.float32) / scale).astype(np.int8)
-        crf = np.frombuffer(self._crf, np.uint8)
+        crfs: dict[str, Any] = {f"crf {skill}": np.frombuffer(model.crf, np.uint8) for skill, model in self._spans.items()}
+        outside = np.frombuffer(json.dumps({skill: model.outside for skill, model in self._spans.items()}).encode(), np.uint8)
         path.parent.mkdir(parents=True, exist_ok=True)
         part = path.with_suffix(".part")
         with part.open("wb") as file:
@@ -163,7 +161,8 @@ class Tagger:
                 weights=small,
                 scale=scale,
                 bias=self._bias,
-                crf=crf,
+                outside=outside,
+                **crfs,
             )
         part.replace(path)
 
@@ -184,20 +183,12 @@ class Tagger:
                     data["idf"].astype(np.float32),
                     weights,
                     data["bias"],
-                    data["crf"].tobytes(),
+                    {skill: SpanModel(data[f"crf {skill}"].tobytes(), words) for skill, words in json.loads(data["outside"].tobytes()).items()},
                     about,
                     encoder or shared_encoder(),
                 )
         except Exception as error:  # noqa: BLE001  a damaged file can fail anywhere in zip, numpy or json
             raise ModelError(f"The tagger's file {path.name} cannot be read ({error})", f"delete {path}; it is made anew") from None
-
-    @cached_property
-    def _reader(self) -> Any:
-        import pycrfsuite
-
-        reader = pycrfsuite.Tagger()
-        reader.open_inmemory(self._crf)
-        return reader
 
     def _margins(self, words: Sequence[str]) -> Matrix:
         """float32[labels]"""

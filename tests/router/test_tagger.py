@@ -205,7 +205,11 @@ def test_features_of_any_words(said: list[str]) -> None:
     assert all(value >= 1.0 for value in found.values())
     assert any(key & 1 for key in found), "a word"
     assert any(not key & 1 for key in found), "its letters"
-    assert [row[1] for row in word_features(said, "label")] == [f"w={word}" for word in said]
+    outside = {word: count for count, word in enumerate(said)}
+    rows = word_features(said, "label", outside)
+    assert [row[1] for row in rows] == [f"w={word}" for word in said]
+    rarity = {0: "never", 1: "seldom", 2: "seldom"}
+    assert [f"rare={rarity.get(outside[word], 'sometimes')}" in row for word, row in zip(said, rows, strict=True)] == [True] * len(said)
 
 
 def test_a_gram_that_repeats_counts_by_its_logarithm() -> None:
