@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 import shlex
 from base64 import b64encode
@@ -20,7 +19,10 @@ from typing import Any
 from eval import charts
 from eval.marks import marked
 from eval.runs import Row, Run
+from eval.scoring import skill_names
+from otto.call import Call
 from otto.errors import MissingExtra, StoreError
+from otto.tomlfile import replace_file
 
 HERE = Path(__file__).parent
 MAX_FAILURES = 2_000  # rows of the table; a browser stays quick, and the page under 2 MB
@@ -60,12 +62,9 @@ def write_report(run: Run, file: Path | None = None, limit: int = MAX_FAILURES) 
     file = file or run.folder / "report.html"
     page = render(run, limit)
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        part = file.with_name(f".{file.name}.part")
-        part.write_text(page, encoding="utf-8", errors="replace", newline="\n")
-        os.replace(part, file)
-    except OSError as error:
-        raise StoreError(f"{file} cannot be written ({error.strerror})", "name another place with --out FILE") from None
+        replace_file(file, page)
+    except StoreError as error:
+        raise StoreError(error.what, "make room on the disk, or name another file with --out") from None
     return file
 
 
@@ -250,7 +249,7 @@ def kind_of(row: Row) -> str:
 
 def skill_of(calls: Sequence[str]) -> str:
     """The skills of some calls, joined by `+`, as the summary's confusion has them."""
-    return "+".join(call.partition("(")[0].strip() for call in calls)
+    return "+".join(skill_names(map(Call.parse, calls)))
 
 
 def warnings(summary: Mapping[str, Any]) -> list[str]:
