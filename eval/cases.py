@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,3 +29,11 @@ class Case:
     def stray(self) -> bool:
         """Whether nothing is to be done: no alternative names a skill."""
         return all(call.name == OTHER for calls in self.gold for call in calls)
+
+
+def sampled(cases: Sequence[Case], limit: int | None, seed: int) -> list[Case]:
+    """At most `limit` of the cases, drawn by the seed, in their order. Of one seed, a larger draw has every case of a smaller one."""
+    if limit is None or limit >= len(cases):
+        return list(cases)
+    chosen = sorted(range(len(cases)), key=lambda index: hashlib.sha256(f"{seed}:{cases[index].id}".encode()).digest())[:limit]
+    return [cases[index] for index in sorted(chosen)]

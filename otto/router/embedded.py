@@ -127,6 +127,11 @@ class EmbeddedRouter:
         self._cache = settings.paths.cache if settings else None
         self._book = PhraseBook.open(registry, self._cache)
 
+    @property
+    def learning(self) -> bool:
+        """Whether the shipped tagger still answers, and one of the installed skills is being trained."""
+        return self._source.learning
+
     def update(self, registry: Registry) -> None:
         """Take up changed skills: the phrases and the Llama know them at once, the tagger when it has learnt them."""
         self._source.update(registry)

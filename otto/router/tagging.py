@@ -24,6 +24,11 @@ class TaggerRouter:
     def __init__(self, registry: Registry, settings: Settings | None = None) -> None:
         self._source = TaggerSource(registry, settings)
 
+    @property
+    def learning(self) -> bool:
+        """Whether the shipped tagger still answers, and one of the installed skills is being trained."""
+        return self._source.learning
+
     def update(self, registry: Registry) -> None:
         """Take up changed skills; until what they teach is learnt, the shipped tagger answers."""
         self._source.update(registry)

@@ -1,0 +1,1 @@
+"""The commands of `otto eval`, a file each; each has `register(app)`."""
