@@ -11,8 +11,11 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from eval import statistics
-from eval.report import router_name, skill_of, warm_times
+from eval.report import router_name
 from eval.runs import Row, Run
+from eval.scoring import skill_names
+from eval.summary import latency
+from otto.call import Call
 from otto.errors import UsageError
 
 ALPHA = 0.05  # below it a p value shows a difference
@@ -107,7 +110,7 @@ def compare(a: Run, b: Run) -> Comparison:
     pairs = paired.pairs
     by_skill: dict[str, list[Pair]] = {}
     for two in pairs:
-        by_skill.setdefault(skill_of(two[0]["gold"][0]), []).append(two)
+        by_skill.setdefault(_skill(two[0]), []).append(two)
     return Comparison(
         a=a,
         b=b,
@@ -206,9 +209,14 @@ def _corrected(measures: Mapping[str, Measure]) -> dict[str, Measure]:
     return {name: Measure(**{**asdict(measure), "p": p}) for (name, measure), p in zip(measures.items(), values, strict=True)}
 
 
+def _skill(row: Row) -> str:
+    """The skills of the first alternative: what the case is about, whatever either run made of it."""
+    return "+".join(skill_names(map(Call.parse, row["gold"][0])))
+
+
 def _times(rows: Sequence[Row]) -> dict[str, float | None]:
-    times = warm_times(rows)
-    return {"p50": statistics.percentile(times, 0.5), "p95": statistics.percentile(times, 0.95)}
+    times = latency(rows)
+    return {name: times[name] for name in ("p50", "p95")}
 
 
 def _measure_json(measure: Measure) -> dict[str, Any]:

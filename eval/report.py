@@ -19,8 +19,7 @@ from typing import Any
 from eval import charts
 from eval.marks import marked
 from eval.runs import Row, Run
-from eval.scoring import skill_names
-from otto.call import Call
+from eval.summary import gold_skill, predicted_skill
 from otto.errors import MissingExtra, StoreError
 from otto.tomlfile import replace_file
 
@@ -49,7 +48,15 @@ _RATES = (
     ("false_call_rate", "False calls", "acted on stray talk; lower is better"),
     ("missed_call_rate", "Missed calls", "left a command undone; lower is better"),
 )
-_TIMES = {"p50": "median", "p95": "95th percentile", "cold": "first case of a process", "cpu_p50": "CPU, median", "cpu_p95": "CPU, 95th percentile"}
+_TIMES = {
+    "p50": "median",
+    "p95": "95th percentile",
+    "cold": "first case of a process, with the loading",
+    "cpu_p50": "CPU, median",
+    "cpu_p95": "CPU, 95th percentile",
+    "stt_p50": "speech to text, median",
+    "stt_p95": "speech to text, 95th percentile",
+}
 
 
 def write_report(run: Run, file: Path | None = None, limit: int = MAX_FAILURES) -> Path:
@@ -117,7 +124,7 @@ def page_parts(run: Run, limit: int = MAX_FAILURES) -> dict[str, Any]:
         "skills": skill_rows(summary, failed),
         "matrix": matrix(summary["confusion"]),
         "coverage_rows": every(summary["risk_coverage"], 11),
-        "latencies": [(name, summary["latency_ms"].get(key)) for key, name in _TIMES.items()],
+        "latencies": [(name, summary["latency_ms"][key]) for key, name in _TIMES.items() if key in summary["latency_ms"]],
         "latency_note": latency_note(run.rows),
         "noise_levels": levels,
         "failures": shown,
@@ -163,7 +170,7 @@ def _card(name: str, rate: Rate, means: str) -> dict[str, Any]:
 
 def skill_rows(summary: Mapping[str, Any], failed: Sequence[Row]) -> list[dict[str, Any]]:
     """A row a skill, the commonest first: its rates, its failures, and what it was most often taken for."""
-    failures = Counter(skill_of(row["gold"][0]) for row in failed)
+    failures = Counter(map(gold_skill, failed))
     rows = []
     for name, scores in summary["by_skill"].items():
         wrong = {taken: n for taken, n in summary["confusion"].get(name, {}).items() if taken != name}
@@ -221,8 +228,8 @@ def failure(row: Row) -> dict[str, Any]:
     return {
         "id": row["id"],
         "kind": kind_of(row),
-        "skill": skill_of(row["gold"][0]),
-        "taken": skill_of(row["predicted"]) if row["predicted"] else "(invalid)",
+        "skill": gold_skill(row),
+        "taken": predicted_skill(row),
         "text": row["text"],
         "heard": heard if heard != row["text"] else None,
         "noise": noise,
@@ -245,11 +252,6 @@ def kind_of(row: Row) -> str:
         if row[field]:
             return kind
     return "wrong arguments" if row["skill"] else "wrong skill"
-
-
-def skill_of(calls: Sequence[str]) -> str:
-    """The skills of some calls, joined by `+`, as the summary's confusion has them."""
-    return "+".join(skill_names(map(Call.parse, calls)))
 
 
 def warnings(summary: Mapping[str, Any]) -> list[str]:
@@ -293,14 +295,14 @@ def noise_levels(summary: Mapping[str, Any]) -> list[tuple[str, Rate]]:
 
 
 def warm_times(rows: Sequence[Row]) -> list[float]:
-    """Wall ms of the cases that latency is about: not the first of a process."""
-    return [row["ms"]["wall"] for row in rows if not row["cold"]]
+    """Wall ms of the cases that the summary's latency is over: answered, and not the first of a process."""
+    return [row["ms"]["wall"] for row in rows if not row["cold"] and row["error"] is None]
 
 
 def latency_note(rows: Sequence[Row]) -> str:
     cold = sum(row["cold"] for row in rows)
     cached = sum(row.get("cached", False) for row in rows)
-    parts = [f"Wall time of {len(rows) - cold:,} cases on a logarithmic axis"]
+    parts = [f"Wall time of {len(warm_times(rows)):,} cases on a logarithmic axis"]
     parts += [f"without {cold:,} that began a process"] if cold else []
     parts += [f"{cached:,} came from the cache with the time of their first run"] if cached else []
     return "; ".join(parts) + "."

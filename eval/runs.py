@@ -31,6 +31,7 @@ _FIELDS: Mapping[str, type | tuple[type, ...]] = {
     "confidence": (int, float),
     "ms": dict,
     "cold": bool,
+    "error": (str, type(None)),
 }
 
 
