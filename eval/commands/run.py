@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from eval.measure import Measured, Options
 
 
+def _limit(help: str) -> Any:
+    return typer.Option(min=0, max=1, metavar="SHARE", help=help, show_default=False)
+
+
 def register(app: typer.Typer) -> None:
     """Add the command."""
 
@@ -41,13 +45,13 @@ def register(app: typer.Typer) -> None:
             Path | None,
             typer.Option(metavar="DIR", help="Where results go. Where this run was broken off there, it goes on.", show_default="eval-runs/…"),
         ] = None,
-        min_exact: Annotated[float | None, typer.Option(min=0, max=1, help="Exit code 1 below this share of exact calls.", show_default=False)] = None,
-        min_skill: Annotated[float | None, typer.Option(min=0, max=1, help="… of right skills.", show_default=False)] = None,
-        min_f1: Annotated[float | None, typer.Option(min=0, max=1, help="… of the arguments' F1.", show_default=False)] = None,
-        min_valid: Annotated[float | None, typer.Option(min=0, max=1, help="… of valid calls.", show_default=False)] = None,
-        max_false_call: Annotated[float | None, typer.Option(min=0, max=1, help="Exit code 1 above this share of false calls.", show_default=False)] = None,
-        max_missed_call: Annotated[float | None, typer.Option(min=0, max=1, help="… of missed calls.", show_default=False)] = None,
-        max_ece: Annotated[float | None, typer.Option(min=0, max=1, help="… calibration error.", show_default=False)] = None,
+        min_exact: Annotated[float | None, _limit("Exit code 1 below this share of exact calls.")] = None,
+        min_skill: Annotated[float | None, _limit("… of right skills.")] = None,
+        min_f1: Annotated[float | None, _limit("… of the arguments' F1.")] = None,
+        min_valid: Annotated[float | None, _limit("… of valid calls.")] = None,
+        max_false_call: Annotated[float | None, _limit("Exit code 1 above this share of false calls.")] = None,
+        max_missed_call: Annotated[float | None, _limit("… of missed calls.")] = None,
+        max_ece: Annotated[float | None, _limit("… calibration error.")] = None,
         concurrency: Annotated[
             int | None, typer.Option(min=1, max=64, help="Requests at a time to a server.", show_default="4 for openai")
         ] = None,

@@ -62,7 +62,7 @@ class TaggerSource:
     @property
     def learning(self) -> bool:
         """Whether a training is still going on."""
-        return self._pending is not None
+        return self._pending is not None and not self._pending.exists()
 
     def _find(self, registry: Registry) -> Tagger:
         version = registry.version
