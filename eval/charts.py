@@ -119,7 +119,7 @@ def by_noise(levels: Sequence[tuple[str, Rate]]) -> str:
 
 def whisker(rate: Rate) -> str:
     """A rate and its interval on a line from 0 to 100 %, small enough for a table's cell; nothing where there is no case."""
-    svg = Element("svg", {"viewBox": "0 0 104 12", "class": "whisker", "aria-hidden": "true", "focusable": "false"})
+    svg = Element("svg", {"viewBox": "-3 0 110 12", "class": "whisker", "aria-hidden": "true", "focusable": "false"})
     _line(svg, [(2, 6), (102, 6)], "track")
     if rate["n"]:
         _line(svg, [(2 + 100 * rate["low"], 6), (2 + 100 * rate["high"], 6)], "span")

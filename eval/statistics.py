@@ -149,7 +149,7 @@ def paired_bootstrap(a: Sequence[float], b: Sequence[float], groups: Sequence[st
 def paired_ratios(
     a_parts: Sequence[float], a_wholes: Sequence[float], b_parts: Sequence[float], b_wholes: Sequence[float], groups: Sequence[str] = ()
 ) -> Difference:
-    """sum(b_parts) / sum(b_wholes) less the same of A, the cases resampled in pairs, or in groups of pairs. Raises ValueError where a whole is empty."""
+    """sum(b_parts) / sum(b_wholes) less the same of A, resampled in pairs, or in groups of pairs. Raises ValueError where a whole is empty."""
     import numpy as np
 
     if not sum(a_wholes) or not sum(b_wholes):
