@@ -75,13 +75,14 @@ def rows_of_corpus(path: Path, signatures: Registry) -> Iterator[Row]:
         StoreError: the file cannot be read or a line is not a row.
     """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except OSError as error:
-        raise StoreError(f"{path} cannot be read ({error.strerror})", "check the path given to --corpus") from None
+        lines = path.read_text(encoding="utf-8").removesuffix("\n").split("\n")  # a text may hold what else ends lines
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is not UTF-8"
+        raise StoreError(f"{path} cannot be read ({reason})", "check the path given to --corpus") from None
     for number, line in enumerate(lines, 1):
         try:
             row = _corpus_row(json.loads(line), signatures)
-        except (ValueError, KeyError, TypeError, OttoError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, OttoError) as error:
             raise StoreError(f"{path.name}:{number} is not a row ({type(error).__name__}: {error})", "see docs/router.md for the format") from None
         if row:
             yield row
@@ -108,10 +109,13 @@ def _corpus_row(item: dict[str, Any], signatures: Registry) -> Row | None:
         if slot["name"] in seen or slot["start"] not in starts or slot["end"] not in ends:
             return None
         seen.add(slot["name"])
-        if spec.parameter(slot["name"]).choices:
-            fixed.append((slot["name"], slot.get("normalized", slot["value"])))
+        parameter, first, last = spec.parameter(slot["name"]), starts[slot["start"]], ends[slot["end"]]
+        if first > last:
+            return None
+        if parameter.choices:
+            fixed.append((slot["name"], parameter.canonical(slot.get("normalized", slot["value"]))))
         else:
-            spans.append(Span(slot["name"], starts[slot["start"]], ends[slot["end"]]))
+            spans.append(Span(slot["name"], first, last))
     spans.sort(key=lambda span: span.first)
     if any(left.last >= right.first for left, right in pairwise(spans)):
         return None
