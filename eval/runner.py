@@ -114,7 +114,9 @@ class Runner:
     def _answers(self, todo: Sequence[Case]) -> Iterator[Answer]:
         if self._pace.concurrency == 1:
             for case in todo:
-                self._require_budget(0)
+                over = self._over_budget()
+                if over:
+                    raise _Ended(over)
                 yield self._cached(case) or self._answer(case)
             return
         yield from self._answers_of_threads(deque(todo))
@@ -127,10 +129,9 @@ class Runner:
             try:
                 while (todo and ended is None) or running:
                     while todo and ended is None and len(running) < self._pace.concurrency:
-                        try:
-                            self._require_budget(len(running))
-                        except _Ended as end:
-                            ended = end
+                        over = self._over_budget(len(running))
+                        if over:
+                            ended = None if running else _Ended(over)  # what is under way may cost less than it could
                             break
                         case = todo.popleft()
                         found = self._cached(case)
@@ -138,7 +139,7 @@ class Runner:
                             yield found
                         else:
                             running.add(pool.submit(self._answer, case))
-                    finished, running = wait(running, return_when=FIRST_COMPLETED)
+                    finished, running = wait(running, return_when=FIRST_COMPLETED) if running else (set(), running)
                     for future in finished:
                         error = future.exception()
                         if error is None:
@@ -213,17 +214,19 @@ class Runner:
         load, self._load = self._load, None
         return load
 
-    def _require_budget(self, running: int) -> None:
+    def _over_budget(self, running: int = 0) -> OttoError | None:
+        """Why no further request is allowed, None where one is; each of those under way may cost one."""
         spent = [found for found in (getattr(router, "spent", None) for router in self._routers) if found is not None]
         requests, tokens = sum(item.requests for item in spent), sum(item.tokens for item in spent)
         again = "give the same command again to go on, or a larger one"
         if self._pace.requests is not None and requests + running >= self._pace.requests:
-            raise _Ended(OttoError(f"The budget of {self._pace.requests} requests is spent", again))
+            return OttoError(f"The budget of {self._pace.requests} requests is spent", again)
         if self._pace.tokens is not None:
             if requests and not tokens and not running:
-                raise _Ended(OttoError("The server does not report its tokens, so that no budget of them can be kept", "use --budget for requests"))
+                return OttoError("The server does not report its tokens, so that no budget of them can be kept", "use --budget for requests")
             if tokens >= self._pace.tokens:
-                raise _Ended(OttoError(f"The budget of {self._pace.tokens} tokens is spent", again))
+                return OttoError(f"The budget of {self._pace.tokens} tokens is spent", again)
+        return None
 
     def _cached(self, case: Case) -> Answer | None:
         if self._cache is None or case.audio is not None:
