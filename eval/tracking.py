@@ -51,7 +51,7 @@ def log_run(folder: Path) -> str:
     with _sentences(f"the run is whole in {run.folder}; log it again with: otto eval report {run.folder} --wandb"):
         settings = wandb.Settings(  # figures are to be logged, and nothing about the machine or its user
             silent=True, console="off", disable_git=True, save_code=False, init_timeout=PATIENCE,
-            x_disable_stats=True, x_disable_meta=True, x_disable_machine_info=True, x_save_requirements=False,
+            x_disable_stats=True, x_disable_meta=True, x_disable_machine_info=True, x_save_requirements=False, host="-",
         )  # fmt: skip
         with wandb.init(
             project=os.environ.get("WANDB_PROJECT", PROJECT),
