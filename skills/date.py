@@ -9,15 +9,15 @@ from otto import Context, Date, skill
 
 
 @skill(read_only=True, idempotent=True)
-def date(context: Context, day: Date | None = None) -> str:
+def date(context: Context, day: Date = Date.parse("today")) -> str:
     """Tell today's date, or the weekday and the distance of another day.
 
     Args:
-        day: the day, such as "tomorrow", "next friday" or "december 24"; without it, today
+        day: the day, such as "tomorrow", "next friday" or "december 24"
     """
     zone = context.settings.get("timezone")
     today = datetime.datetime.now(ZoneInfo(zone) if zone else None).date()
-    wanted = day.resolve(today) if day else today
+    wanted = day.resolve(today)
     said = f"{wanted:%A}, {wanted:%B} {wanted.day}, {wanted.year}"
     apart = (wanted - today).days
     if abs(apart) <= 1:

@@ -15,6 +15,7 @@ from finetune.embedded.rows import Row
 from otto.prompt import embedded_prefix, embedded_suffix
 from otto.router.format import span_call
 from otto.skill import OTHER, SkillSpec
+from otto.types import AppName, Location
 
 FILLERS = tuple(
     tuple(text.split())
@@ -24,6 +25,8 @@ FILLERS = tuple(
 )
 TAILS = tuple(tuple(text.split()) for text in "please|thanks|for me|now|right now|okay|if you can|thank you|will you|otto".split("|"))
 STEPS_A_LIST = 4
+OWN_VALUE = 0.35  # how often a value gives way to another of its parameter
+ANY_VALUE = 0.25  # and to any words where the parameter takes any: the model must learn to copy what it has never seen
 
 
 @dataclass(frozen=True)
@@ -108,8 +111,11 @@ class _Sampler:
     def _varied(self, row: Row) -> Row:
         for span in row.spans:
             current = next(item for item in row.spans if item.parameter == span.parameter)
-            if self.rng.random() < 0.4:
+            kind = self.rng.random()
+            if kind < OWN_VALUE:
                 row = row.with_value(current, self.rng.choice(self.values[row.skill, span.parameter]))
+            elif kind < OWN_VALUE + ANY_VALUE and self._longest(row.skill, span.parameter):
+                row = row.with_value(current, self._any_words(self._longest(row.skill, span.parameter)))
         if self.rng.random() < 0.15:
             row = _after(row, self.rng.choice(FILLERS))
         if self.rng.random() < 0.1 and not self._ends_open(row):
@@ -117,6 +123,18 @@ class _Sampler:
         if self.rng.random() < 0.06:
             row = _mistyped(row, self.rng)
         return row
+
+    def _longest(self, skill: str, name: str) -> int:
+        """How many words of any kind may stand for a value: texts and names say nothing of what they are made of; 0 for all others."""
+        parameter = self.specs[skill].parameter(name)
+        return 8 if parameter.free_text else 3 if parameter.spoken in (AppName, Location) else 0
+
+    def _any_words(self, longest: int) -> tuple[str, ...]:
+        """Some words that follow each other in any sentence."""
+        words = self.rng.choice(self.rng.choice((self.source.rows, self.source.strays or self.source.rows))).words
+        count = self.rng.randint(1, min(longest, len(words)))
+        start = self.rng.randint(0, len(words) - count)
+        return words[start : start + count]
 
     def _ends_open(self, row: Row) -> bool:
         """Whether a word put at the end might belong to the last value."""

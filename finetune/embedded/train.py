@@ -34,8 +34,8 @@ class LlamaSettings:
     heads: int = 4
     key_value_heads: int = 2
     context: int = 2048  # tokens
-    steps: int = 3200
-    without_list: int = 1000  # of the steps: the first ones, on sentences alone
+    steps: int = 4400
+    without_list: int = 2000  # of the steps: the first ones, on sentences alone
     step_size: int = 48  # sentences
     learning_rate: float = 1.2e-3
     warmup: int = 100  # steps

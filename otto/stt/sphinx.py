@@ -1,21 +1,21 @@
 """Closed-phrase mode: PocketSphinx held to the sentences of a grammar, and a second look that refuses what lies outside it.
 
 A grammar decoder always finds the sentence that fits best, whatever was said. So the same sound goes through a recogniser of bare
-speech sounds too, which knows no words. Said by rule, both hear nearly the same sounds; else the grammar's sentence is made up.
+speech sounds too, which knows no words, and otto.stt.refusal compares the two.
 """
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from otto.errors import ModelError
 from otto.messages import NotRecognized, SpeechGrammar, Transcript, Utterance
 from otto.stt.jsgf import JsgfError, WordGraph, read_jsgf
 from otto.stt.pronounce import pronounce
-from otto.stt.sounds import likeness
+from otto.stt.refusal import Evidence, Segment
 
 if TYPE_CHECKING:
     from pocketsphinx import Decoder
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 _WORDS, _SOUNDS = "words", "sounds"  # names of the two searches
 _SOUND_SEARCH = {"lw": 2.0, "beam": 1e-20, "pbeam": 1e-20}  # measured: the best separation, at a quarter of the default's time
-MINIMUM_LIKENESS = 0.36
 
 
 class ClosedPhraseEngine:
@@ -57,30 +56,27 @@ class ClosedPhraseEngine:
     def transcribe(self, utterance: Utterance) -> Transcript | NotRecognized:
         """Recognise one utterance."""
         started = time.perf_counter()
-        text, phones = self._best_sentence(utterance.samples)
-        confidence = self._confidence(phones, utterance.samples) if self._graph.accepts(text.split()) else 0.0
+        segments = self._decode(_WORDS, utterance.samples)
+        heard = [segment.name for segment in segments if segment.is_speech]
+        text = " ".join(word.partition("(")[0] for word in heard)
+        confidence = self._evidence(segments, heard, utterance.samples).confidence if self._graph.accepts(text.split()) else 0.0
         ms = (time.perf_counter() - started) * 1000
         if confidence < 0.5:
             return NotRecognized("outside the grammar" if text else "no words", self.name, ms, text)
         return Transcript(text, self.name, ms, confidence)
 
-    def _best_sentence(self, samples: Samples) -> tuple[str, list[str]]:
-        """The words of the grammar's best path, and their sounds as they were pronounced."""
-        segments = self._decode(_WORDS, samples)
-        heard = [word for word in segments if not word.startswith(("<", "[", "("))]
+    def _evidence(self, segments: Sequence[Segment], heard: Sequence[str], samples: Samples) -> Evidence:
         phones = [phone for word in heard for phone in self._decoder.lookup_word(word).split()]
-        return " ".join(word.partition("(")[0] for word in heard), phones
+        return Evidence.of(segments, phones, self._decode(_SOUNDS, samples))
 
-    def _confidence(self, phones: list[str], samples: Samples) -> float:
-        sounds = [sound for sound in self._decode(_SOUNDS, samples) if sound != "SIL" and not sound.startswith("+")]
-        return 1 / (1 + math.exp(-50 * (likeness(phones, sounds) - MINIMUM_LIKENESS)))
-
-    def _decode(self, search: str, samples: Samples) -> list[str]:
+    def _decode(self, search: str, samples: Samples) -> list[Segment]:
+        """The stretches of the best path; a step of the grammar that takes no time is none."""
         self._decoder.activate_search(search)
         self._decoder.start_utt()
         self._decoder.process_raw(samples.tobytes(), full_utt=True)
         self._decoder.end_utt()
-        return [segment.word for segment in self._decoder.seg() or ()]
+        found = (segment for segment in self._decoder.seg() or () if segment.start_frame >= 0 and segment.word != "(NULL)")
+        return [Segment(item.word, item.start_frame, item.end_frame, math.log(max(item.ascore, 1e-300))) for item in found]
 
 
 def _decoder(graph: WordGraph) -> Decoder:

@@ -17,7 +17,7 @@ from otto import __version__
 from otto.config import Settings
 from otto.paths import rooms
 from otto.registry import Registry
-from tests.bench import corpus, engines, speech
+from tests.bench import corpus, engines, retrieval, speech
 from tests.bench.figures import Cited, Rate, Report, Score, Start, Warm
 from tests.bench.measure import reason, side_by_side, start
 from tests.bench.peer import Hassil
@@ -70,6 +70,8 @@ def _measured(home: Path, machine: Mapping[str, str], quick: bool, data: Path) -
     _say("starting …")
     starts = _starts(home, 3 if quick else 15)
     warm, scores, templates = _routes(settings, quick, data)
+    _say("retriever …")
+    recalls = retrieval.recalls(data, 50 if quick else None)
     _say("memory …")
     memory = engines.memory(home)
     _say("speech …")
@@ -86,6 +88,7 @@ def _measured(home: Path, machine: Mapping[str, str], quick: bool, data: Path) -
         templates=templates,
         scores=tuple(scores),
         card=cited(CARD),
+        recalls=tuple(recalls),
         memory=memory,
         speech=heard,
     )

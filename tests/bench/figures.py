@@ -102,6 +102,17 @@ class Cited:
 
 
 @dataclass(frozen=True)
+class Recall:
+    """How often the right skill is among the first few that the retriever names."""
+
+    what: str  # sentences, and what is known of the skills
+    skills: int
+    shown: int
+    found: int
+    n: int
+
+
+@dataclass(frozen=True)
 class Memory:
     """A process at rest after its first answers."""
 
@@ -149,5 +160,6 @@ class Report:
     templates: Mapping[str, int] = field(default_factory=dict)  # engine → templates
     scores: tuple[Score, ...] = ()
     card: tuple[Cited, ...] = ()
+    recalls: tuple[Recall, ...] = ()
     memory: tuple[Memory, ...] = ()
     speech: Speech = Speech()

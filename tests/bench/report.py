@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from tests.bench.corpus import COMMAND, KNOWN, STRAY
-from tests.bench.figures import Cited, Memory, Rate, Report, Score, Speech, Spread, Start, Warm
+from tests.bench.figures import Cited, Memory, Rate, Recall, Report, Score, Speech, Spread, Start, Warm
 
 NEW = (COMMAND, STRAY)
 
 
 def written(report: Report) -> str:
     """The whole document."""
-    sections = [_head(report), _starts(report.starts), _warm(report), _kinds(report.warm), _scores(report), _card(report.card), _memory(report.memory), _speech(report.speech)]
+    sections = [_head(report), _starts(report.starts), _warm(report), _kinds(report.warm), _scores(report), _card(report.card), _recalls(report.recalls), _memory(report.memory), _speech(report.speech)]
     return "\n\n".join(section for section in sections if section) + "\n"
 
 
@@ -151,6 +151,22 @@ def _cited(row: Cited) -> tuple[str, ...]:
 
 def _rate(rate: Rate) -> str:
     return f"{100 * rate.value:.1f} ({100 * rate.low:.1f} to {100 * rate.high:.1f}), n={rate.n}" if rate.n else "–"
+
+
+def _recalls(recalls: Sequence[Recall]) -> str:
+    if not recalls:
+        return ""
+    shown = sorted({recall.shown for recall in recalls})
+    by_row: dict[tuple[str, int], dict[int, Recall]] = {}
+    for recall in recalls:
+        by_row.setdefault((recall.what, recall.skills), {})[recall.shown] = recall
+    rows = [(what, str(skills), *[share(row[count].found, row[count].n) for count in shown]) for (what, skills), row in by_row.items()]
+    return (
+        "## Many skills\n\n"
+        "The Llama reads at most 24 signatures; with more skills installed, the retriever names the likely ones. How often the right skill is among the "
+        "first, on sentences of the public data that are in no training file (the encoder was tuned on other sentences of these skills):\n\n"
+        f"{table(('sentences', 'skills', *[f'first {count}' for count in shown]), rows)}"
+    )
 
 
 def _memory(memory: Sequence[Memory]) -> str:
