@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from itertools import islice
+from itertools import islice, pairwise
+from random import Random
 
 import pytest
 from hypothesis import given
@@ -52,7 +53,6 @@ CALLS = {
     "louder": 'volume(action="up")',
     "set the volume to thirty": 'volume(action="set", level=" thirty")',
     "make a note to call mum": 'note(text=" call mum")',
-    "the train was late again": "other()",
 }
 
 
@@ -68,7 +68,7 @@ def test_the_calls_are_spans_of_the_words(monkeypatch: pytest.MonkeyPatch) -> No
             else:
                 assert call == "other()", f"{row.text!r} asks for {row.skill}, which is not on the list"
     for text, call in CALLS.items():
-        assert found.get(text, {"other()"}) == {call}
+        assert found[text] == {call}
     assert len(found) > 25
 
 
@@ -104,7 +104,7 @@ def test_a_step_has_its_size_and_sentences_of_like_length() -> None:
     assert [len(step.pairs) for step in found] == [10] * STEPS_A_LIST
     assert len({step.prefix for step in found}) == 1
     ranges = sorted((min(lengths), max(lengths)) for step in found if (lengths := [len(suffix) + len(call) for suffix, call in step.pairs]))
-    assert all(before[1] <= after[0] for before, after in zip(ranges, ranges[1:], strict=False))
+    assert all(before[1] <= after[0] for before, after in pairwise(ranges))
 
 
 def test_stray_talk_becomes_other() -> None:
@@ -151,27 +151,32 @@ def test_every_text_that_it_shall_write_stands_in_the_sentence(seed: int) -> Non
 PLAIN = Row(("set", "the", "volume", "to", "thirty"), "volume", (Span("level", 4, 4),), (("action", "set"),))
 
 
+def mistyped(word: str) -> set[str]:
+    """A word with two neighbouring letters swapped or one lost; short words stay as they are."""
+    if len(word) < 4:
+        return set()
+    inner = range(1, len(word) - 1)
+    return {word[:at] + word[at + 1 :] for at in inner} | {word[:at] + word[at + 1] + word[at] + word[at + 2 :] for at in inner}
+
+
 @hypothesis_settings(max_examples=60)
-@given(st.randoms(use_true_random=False))
-def test_values_that_are_swapped_are_those_of_the_parameter(rng: object) -> None:
-    """A level is a number: it gives way to the levels of other examples alone, never to any words."""
-    levels = {("thirty",), ("fifty",), ("ten",)}
-    sampler = _Sampler(SOURCE, rng)  # type: ignore[arg-type]
-    row = sampler._varied(PLAIN)
+@given(st.integers(0, 2**32))
+def test_a_number_gives_way_to_numbers_alone(seed: int) -> None:
+    levels = {"thirty", "fifty", "ten"}
+    row = _Sampler(SOURCE, Random(seed))._varied(PLAIN)
+    (value,) = row.values
+    assert value in levels.union(*map(mistyped, levels))
+    assert (row.skill, row.fixed) == ("volume", (("action", "set"),))
     (span,) = row.spans
-    value = row.words[span.first : span.last + 1]
-    untouched = [sorted(word) for word in value] in [sorted([sorted(word) for word in level]) for level in levels] or value in levels
-    lost = any(len(value[0]) == len(level[0]) - 1 and set(value[0]) <= set(level[0]) for level in levels)
-    assert untouched or lost, f"{value} is neither a level nor one with a letter lost or swapped"
-    assert (row.skill, row.fixed, len(value)) == ("volume", (("action", "set"),), 1)
-    lead, tail = row.words[: span.first - 4], row.words[span.last + 1 :]
-    assert lead in ((), *FILLERS) or len(lead) == len(" ".join(lead).split())
-    assert len(tail) <= max(map(len, TAILS))
+    before, after = row.words[:span.first], row.words[span.last + 1 :]
+    assert before[-4:] == PLAIN.words[:4] or sum(one != other for one, other in zip(before[-4:], PLAIN.words, strict=False)) == 1
+    assert any(len(before) == len(lead) + 4 for lead in ((), *FILLERS))
+    assert after in ((), *TAILS) or any(len(after) == len(tail) for tail in TAILS)
 
 
 def test_words_come_behind_a_value_only_where_it_cannot_swallow_them() -> None:
     """`make a note to call mum please`: whether the please is part of the note, nobody can say."""
-    sampler = _Sampler(SOURCE, __import__("random").Random(0))
+    sampler = _Sampler(SOURCE, Random(0))
     note, place, inner = (next(row for row in ROWS if row.text == text) for text in ("make a note to call mum", "will it rain in london", "give me a two minute timer"))
     assert sampler._ends_open(note)
     assert not sampler._ends_open(place)
