@@ -39,7 +39,8 @@ _RULES = [
     ("wh", "", "W"), ("qu", "", "K W"), ("kn", "", "N"), ("wr", "", "R"), ("gh", "", "G"), ("ng", "$|s$", "NG"), ("nk", "", "NG K"),
     ("sc", "[eiy]", "S"), ("ee", "", "IY"), ("ea", "", "IY"), ("oo", "", "UW"), ("oa", "", "OW"), ("ou", "", "AW"), ("ow", "$", "OW"),
     ("ow", "", "AW"), ("oi", "", "OY"), ("oy", "", "OY"), ("ai", "", "EY"), ("ay", "", "EY"), ("au", "", "AO"), ("aw", "", "AO"),
-    ("ei", "", "AY"), ("ey", "", "IY"), ("ie", "$|s$", "IY"), ("ie", "", "IY"), ("eu", "", "Y UW"), ("ew", "", "Y UW"), ("ue", "$", "UW"),
+    ("ei", "", "AY"), ("ey", "", "IY"), ("ie", "$|s$", "IY"), ("oe", "$|s$", "OW"), ("ie", "", "IY"), ("eu", "", "Y UW"), ("ew", "", "Y UW"),
+    ("ue", "$", "UW"),
     ("ar", "", "AA R"), ("er", "", "ER"), ("ir", "", "ER"), ("ur", "", "ER"), ("re", "$|s$", "ER"), ("or", "", "AO R"), ("le", "$", "AH L"),
     ("a", "[bcdfgklmnpstvz](e$|es$)", "EY"), ("e", "[bcdfgklmnpstvz](e$|es$)", "IY"), ("i", "[bcdfgklmnpstvz](e$|es$)", "AY"),
     ("o", "[bcdfgklmnpstvz](e$|es$)", "OW"), ("u", "[bcdfgklmnpstvz](e$|es$)", "UW"), ("o", "$", "OW"), ("a", "$", "AH"),
@@ -53,7 +54,9 @@ _PATTERNS = [(re.compile(f"{spelling}(?={after})" if after else spelling), phone
 _YOUNGER_THAN_THE_DICTIONARY = {
     "chatgpt": "CH AE T JH IY P IY T IY", "gpt": "JH IY P IY T IY", "gimp": "G IH M P", "emoji": "IH M OW JH IY", "emojis": "IH M OW JH IY Z",
 }  # fmt: skip
-_ENDINGS = {"'s": "Z", "s": "Z", "ing": "IH NG", "ed": "D", "er": "ER", "ers": "ER Z", "ly": "L IY", "y": "IY", "ish": "IH SH", "less": "L AH S"}
+_ENDINGS = {
+    "'s": "Z", "s": "Z", "es": "Z", "ing": "IH NG", "ed": "D", "er": "ER", "ers": "ER Z", "ly": "L IY", "y": "IY", "ish": "IH SH", "less": "L AH S",
+}  # fmt: skip
 _UNVOICED = ("P", "T", "K", "F", "TH")
 _SHORTEST_PART = 2  # letters; shorter parts make nonsense of any word
 
