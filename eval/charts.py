@@ -123,7 +123,7 @@ def whisker(rate: Rate) -> str:
     _line(svg, [(2, 6), (102, 6)], "track")
     if rate["n"]:
         _line(svg, [(2 + 100 * rate["low"], 6), (2 + 100 * rate["high"], 6)], "span")
-        _dot(svg, (2 + 100 * rate["value"], 6), 3.5)
+        _dot(svg, (2 + 100 * rate["value"], 6), 2.5)
     return _text(svg)
 
 

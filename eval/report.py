@@ -118,6 +118,7 @@ def page_parts(run: Run, limit: int = MAX_FAILURES) -> dict[str, Any]:
     return {
         "title": f"Evaluation of {router_name(summary['router'])}",
         "summary": summary,
+        "sources": ", ".join(Path(source).name for source in summary.get("options", {}).get("cases", ())),
         "sections": _SECTIONS,
         "warnings": warnings(summary),
         "cards": cards(summary),
@@ -218,7 +219,7 @@ def _cell(gold: str, taken: str, row: Mapping[str, int], chosen: Sequence[str]) 
 def _matrix_note(skills: int, mixed_up: int, shown: int) -> str:
     if shown < mixed_up:
         return f"The {shown} skills with the most confusion of {mixed_up} that were mixed up at all."
-    return f"{skills - mixed_up} of {skills} skills were never mixed up and are left out." if skills > mixed_up else ""
+    return f"Left out: {skills - mixed_up} of {skills} skills, never mixed up." if skills > mixed_up else ""
 
 
 def failure(row: Row) -> dict[str, Any]:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import webbrowser
+from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -29,6 +31,7 @@ def register(app: typer.Typer) -> None:
         from otto.cli.output import out as say
 
         found = read_run(run)
+        _know_skills(found.summary)
         page = write_report(found, out, MAX_FAILURES if failures is None else failures)
         logged = log_run(run) if wandb else None
         if as_json:
@@ -39,3 +42,13 @@ def register(app: typer.Typer) -> None:
                 say(f"W&B: {logged}")
         if open_page:
             webbrowser.open(page.resolve().as_uri())
+
+
+def _know_skills(summary: Mapping[str, Any]) -> None:
+    """Let values be compared by the normalisers of the run's skills; where these are gone, they are compared as they are written."""
+    from eval.skillset import INSTALLED, load_skills
+    from otto.config import load_settings
+    from otto.errors import OttoError
+
+    with suppress(OttoError):
+        load_skills(summary.get("options", {}).get("skills", INSTALLED), load_settings()).install()

@@ -229,7 +229,7 @@ def test_the_matrix_holds_those_that_were_mixed_up() -> None:
         ("a", [(8, True, 0.8), (2, False, 0.2)]),
         ("b", [(0, False, 0.0), (5, True, 1.0)]),
     ]
-    assert found["note"] == "1 of 3 skills were never mixed up and are left out."
+    assert found["note"] == "Left out: 1 of 3 skills, never mixed up."
 
 
 def test_a_matrix_of_many_skills_keeps_the_worst_and_sums_the_rest() -> None:
