@@ -11,12 +11,15 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import fastjsonschema
 import pytest
 
+from eval.cli import app
+from otto.cli import run_app
 from tests.skills.desk import Answer, Request, Site, wait_for
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -31,7 +34,18 @@ SIGNATURES = {
         {"name": "rate", "description": "Rate a book.", "parameters": [{"name": "stars", "type": "string", "enum": ["one", "five"]}]},
     ]
 }
-Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@dataclass
+class Ended:
+    """How a command ended."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+Run = Callable[..., Ended]
 
 
 @pytest.fixture
@@ -41,11 +55,20 @@ def environment(tmp_path: Path) -> dict[str, str]:
 
 
 @pytest.fixture
-def run(tmp_path: Path, environment: dict[str, str]) -> Run:
-    def start(*arguments: object, **more: Any) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "otto", "eval", "run", *map(str, arguments)]
-        found = subprocess.run(command, cwd=tmp_path, env={**environment, **more}, capture_output=True, text=True, timeout=120)
-        assert "Traceback" not in found.stderr, found.stderr
+def run(tmp_path: Path, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """The command in this process."""
+    for name in os.environ.keys() - environment.keys():
+        monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+
+    def start(*arguments: object, **more: str) -> Ended:
+        typed = ["run", *map(str, arguments)]
+        monkeypatch.setattr(sys, "argv", ["eval", *typed])
+        for name, value in {**environment, **more}.items():
+            monkeypatch.setenv(name, value)
+        code = run_app(app, "otto eval", typed)
+        found = Ended(code, *capsys.readouterr())
+        assert "Traceback" not in found.stderr and "should not" not in found.stderr, found.stderr
         return found
 
     return start
@@ -128,6 +151,13 @@ def test_an_example_file_and_the_installed_skills(tmp_path: Path, run: Run) -> N
     summary, rows = written(tmp_path / "out")
     assert summary["n"] == 30
     assert all(item["engine"] == "phrases" for item in rows)
+
+
+def test_the_command_as_it_is_typed(files: Path, environment: dict[str, str]) -> None:
+    command = [sys.executable, "-m", "otto", "eval", "run", "test.jsonl", "--skills", "skills.json", "--router", "phrases", "--min-exact", "0.5"]
+    found = subprocess.run(command, cwd=files, env=environment, capture_output=True, text=True, timeout=120)
+    assert found.returncode == 1
+    assert found.stderr == "exact match is 0.2500 of 4, below 0.5.\n"
 
 
 def test_the_default_folder(files: Path, run: Run) -> None:
@@ -263,6 +293,7 @@ def test_changed_cases_are_another_run(files: Path, run: Run) -> None:
 @pytest.fixture
 def site() -> Iterator[Site]:
     site = Site()
+    site._server.handle_error = lambda *arguments: None  # type: ignore[method-assign]  # a client that was killed
     yield site
     site.close()
 
