@@ -46,7 +46,8 @@ def export_llama(model: Path, folder: Path) -> Path:
         ]
         done = subprocess.run([*command, "--extra_options", "hf_remote=false"], capture_output=True, text=True, check=False)
         if done.returncode:
-            raise ModelError(f"The export failed ({(done.stderr.strip().splitlines() or ['no message'])[-1]})", "see the log above")
+            reason = (done.stderr.strip().splitlines() or ["no message"])[-1]
+            raise ModelError(f"The export of {model} failed ({reason})", "install what it needs: pip install -c constraints.txt -e '.[finetune]'")
         _one_file(out / "model.onnx", folder / "llama.onnx")
         shape = json.loads((out / "genai_config.json").read_text())["model"]["decoder"]
     sizes = {"layers": shape["num_hidden_layers"], "key_value_heads": shape["num_key_value_heads"], "head_size": shape["head_size"]}
