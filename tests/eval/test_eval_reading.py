@@ -319,3 +319,13 @@ def test_what_the_cases_leave_out_is_optional(signatures: Registry) -> None:
     assert registry.get("fly").validate(Call("fly", {"bags": "1"})) == {"bags": "1"}
     assert relaxed(signatures, cases(3)) == (signatures, [])
     assert relaxed(INSTALLED, [Case("a", "x", ((Call("timer"),),))]) == (INSTALLED, [])
+
+
+def test_the_cases_of_the_documents_are_read(tmp_path: Path) -> None:
+    text = (ROOT / "docs" / "eval.md").read_text("utf-8")
+    (tmp_path / "cases.jsonl").write_text(text.split("```json\n")[1].split("```")[0], encoding="utf-8")
+    found = read_cases([str(tmp_path / "cases.jsonl")], Registry.load())
+    found.require()
+    assert [(case.stray, case.ordered, len(case.gold), len(case.gold[0])) for case in found.cases] == [
+        (False, False, 1, 1), (True, False, 1, 1), (False, True, 1, 2), (False, False, 2, 1),
+    ]  # fmt: skip
