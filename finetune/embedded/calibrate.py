@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ from otto.words import split_words
 
 FALSE_CALLS = 0.02  # the share of the held-out sentences that ask for nothing, most of them near misses, on which the router may act
 FOLDS = 5
+DIGITS = 5  # of a stored number
 
 
 @dataclass(frozen=True)
@@ -68,8 +70,13 @@ def fit(judged: Sequence[Judged]) -> Calibration:
     callable_strays = np.array([item.gold.name == OTHER and item.call is not None for item in judged])
     tempting = np.sort(unseen[callable_strays])[::-1]
     allowed = int(FALSE_CALLS * (~meant).sum())
-    threshold = float(tempting[allowed]) + 1e-6 if len(tempting) > allowed else 0.5
+    threshold = _above(float(tempting[allowed])) if len(tempting) > allowed else 0.5
     return Calibration(_fitted(features, meant), _fitted(features, right), threshold)
+
+
+def _above(probability: float) -> float:
+    """The next number with as many digits as are stored."""
+    return round(math.floor(probability * 10**DIGITS + 1) / 10**DIGITS, DIGITS)
 
 
 def _regression() -> Any:
@@ -93,8 +100,8 @@ def save(calibration: Calibration, path: Path) -> None:
     """Write a calibration as JSON."""
 
     def stored(logistic: Logistic) -> dict[str, Any]:
-        names = Evidence.__dataclass_fields__
-        return {"weights": dict(zip(names, (round(weight, 5) for weight in logistic.weights), strict=True)), "bias": round(logistic.bias, 5)}
+        weights = (round(weight, DIGITS) for weight in logistic.weights)
+        return {"weights": dict(zip(Evidence.__dataclass_fields__, weights, strict=True)), "bias": round(logistic.bias, DIGITS)}
 
-    data = {"meant": stored(calibration.meant), "right": stored(calibration.right), "threshold": round(calibration.threshold, 5)}
+    data = {"meant": stored(calibration.meant), "right": stored(calibration.right), "threshold": round(calibration.threshold, DIGITS)}
     path.write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
