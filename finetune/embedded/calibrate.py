@@ -76,7 +76,7 @@ def fit(judged: Sequence[Judged]) -> Calibration:
 
 def _above(probability: float) -> float:
     """The next number with as many digits as are stored."""
-    return round(math.floor(probability * 10**DIGITS + 1) / 10**DIGITS, DIGITS)
+    return float(round(math.floor(probability * 10**DIGITS + 1) / 10**DIGITS, DIGITS))
 
 
 def _regression() -> Any:

@@ -18,6 +18,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from finetune.embedded.begun import keep_settings
 from finetune.embedded.rows import Row
 from otto.errors import MissingExtra
 from otto.router.encoder import MAX_TOKENS
@@ -102,6 +103,7 @@ def tune_encoder(ours: Sequence[Labelled], theirs: Sequence[Labelled], settings:
             with log.open("a") as file:
                 file.write(json.dumps(line) + "\n")
             losses = []
+    keep_settings(settings, folder / "encoder.settings.json")
     torch.save(model.state_dict(), folder / "encoder.pt")
     return folder / "encoder.pt"
 

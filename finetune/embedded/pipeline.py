@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from finetune.embedded import calibrate
+from finetune.embedded.begun import check_settings
 from finetune.embedded.corpora import Corpus, read_corpus, strays_of
 from finetune.embedded.encoder import EncoderSettings, export_encoder, labelled, tune_encoder
 from finetune.embedded.export import export_llama
@@ -60,7 +61,11 @@ class Plan:
 
 
 def run(plan: Plan, say: Callable[[str], None] = print) -> dict[str, Any]:
-    """All stages; those whose result lies in the work folder already are not repeated. Returns the card."""
+    """All stages; those whose result lies in the work folder already are not repeated. Returns the card.
+
+    Raises:
+        OttoError: a corpus cannot be read, an extra is not installed, or what lies in the work folder is of other settings.
+    """
     registry = Registry.load(bundled=True, entry_points=False)
     registry.install()
     specs = tuple(registry)
@@ -69,7 +74,9 @@ def run(plan: Plan, say: Callable[[str], None] = print) -> dict[str, Any]:
     say(f"{len(split.train)} sentences to learn from, {len(split.held_out)} held out, {len(strays_of(corpora))} of others as stray talk")
     plan.out.mkdir(parents=True, exist_ok=True)
     model = plan.work / "model"
-    if not (model / "model.safetensors").exists():
+    if (model / "model.safetensors").exists():
+        check_settings(plan.llama, plan.work / "settings.json")
+    else:
         say(f"The Llama: {plan.llama.steps} steps; its log is {plan.work / 'log.jsonl'}")
         train_llama(_sources(specs, split, corpora), plan.llama, plan.work)
     export_llama(model, plan.out)
@@ -100,7 +107,9 @@ def _make_encoder(plan: Plan, split: Split, corpora: Sequence[Corpus], say: Call
     ours = labelled(split.train, "own")
     theirs = [item for corpus in corpora for item in labelled([replace(row, fixed=()) for row in corpus.strays], corpus.name)]
     weights = plan.work / "encoder.pt"
-    if not weights.exists():
+    if weights.exists():
+        check_settings(plan.encoder, plan.work / "encoder.settings.json")
+    else:
         say(f"The encoder; its log is {plan.work / 'encoder.jsonl'}")
         weights = tune_encoder(ours, theirs, plan.encoder, plan.work)
     export_encoder(weights, [item.text for item in (*ours, *theirs)], plan.encoder, plan.out)

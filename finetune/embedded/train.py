@@ -10,11 +10,13 @@ import json
 import math
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from finetune.embedded.begun import MEND, check_settings, keep_settings
 from finetune.embedded.sample import Source, Step, steps
+from otto.errors import UsageError
 from otto.router.llama import EOS
 
 if TYPE_CHECKING:
@@ -72,7 +74,11 @@ def _texts(step: Step) -> Iterator[str]:
 
 
 def train_llama(sources: Sequence[Source], settings: LlamaSettings, folder: Path) -> Path:
-    """Train, logging to `folder/log.jsonl` and saving a checkpoint that a second start goes on from; the result is `folder/model`."""
+    """Train, logging to `folder/log.jsonl` and saving a checkpoint that a second start goes on from; the result is `folder/model`.
+
+    Raises:
+        UsageError: the checkpoint there is of other settings or other examples.
+    """
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM
 
@@ -80,7 +86,10 @@ def train_llama(sources: Sequence[Source], settings: LlamaSettings, folder: Path
     torch.set_num_threads(settings.threads)
     folder.mkdir(parents=True, exist_ok=True)
     tokenizer = train_tokenizer(sources, settings)
+    if (folder / "checkpoint.pt").exists():
+        _check_begun(tokenizer, settings, folder)
     tokenizer.save(str(folder / "tokenizer.json"))
+    keep_settings(settings, folder / "settings.json")
     config = LlamaConfig(
         vocab_size=tokenizer.get_vocab_size(),
         hidden_size=settings.hidden,
@@ -101,6 +110,15 @@ def train_llama(sources: Sequence[Source], settings: LlamaSettings, folder: Path
     model.float().cpu().save_pretrained(folder / "model")
     tokenizer.save(str(folder / "model" / "tokenizer.json"))
     return folder / "model"
+
+
+def _check_begun(tokenizer: Tokenizer, settings: LlamaSettings, folder: Path) -> None:
+    """Raises UsageError where the checkpoint in the folder cannot be gone on from: with another tokenizer its vectors are of other words."""
+    from tokenizers import Tokenizer
+
+    check_settings(settings, folder / "settings.json")
+    if Tokenizer.from_file(str(folder / "tokenizer.json")).to_str() != tokenizer.to_str():
+        raise UsageError(f"The examples have changed since the training in {folder} was begun", MEND)
 
 
 class _Trainer:
@@ -126,7 +144,6 @@ class _Trainer:
         for _ in range(done):
             next(feed)
         started, losses = time.monotonic(), []
-        (folder / "settings.json").write_text(json.dumps(asdict(self.settings), indent=1))
         for number in range(done, self.settings.steps):
             losses.append(self._step(next(feed), self._rate(number)))
             if (number + 1) % 25 == 0:

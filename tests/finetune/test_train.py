@@ -16,6 +16,7 @@ pytest.importorskip("transformers", reason="the training needs transformers")
 from finetune.embedded import train  # noqa: E402  after the skips
 from finetune.embedded.sample import Step, steps  # noqa: E402
 from finetune.embedded.train import LlamaSettings, _Trainer, train_llama, train_tokenizer  # noqa: E402
+from otto.errors import UsageError  # noqa: E402
 from otto.router.llama import EOS  # noqa: E402
 from tests.finetune import tiny  # noqa: E402
 
@@ -93,6 +94,33 @@ def test_a_second_start_goes_on_as_if_nothing_had_happened(stop: int, whole: tup
 def test_stopping_before_the_first_checkpoint_starts_anew(whole: tuple[Path, list[float]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert trained(tmp_path, monkeypatch, stop_after=3) == whole[1][:3]
     assert trained(tmp_path, monkeypatch, stop_after=6) == whole[1][:6]
+
+
+OTHERS = [("steps", 30), ("seed", 8), ("hidden", 64), ("learning_rate", 2e-2)]
+
+
+@pytest.mark.parametrize(("name", "value"), OTHERS, ids=[row[0] for row in OTHERS])
+def test_a_checkpoint_of_other_settings_is_not_gone_on_from(name: str, value: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    trained(tmp_path, monkeypatch, stop_after=5)
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    with pytest.raises(UsageError) as caught:
+        trained(tmp_path, monkeypatch, replace(tiny.SETTINGS, **{name: value}))
+    begun = getattr(tiny.SETTINGS, name)
+    assert str(caught.value) == f"What lies in {tmp_path} was begun with {name}={begun}, not {value}; name another folder with --work."
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_a_checkpoint_of_other_examples_is_not_gone_on_from(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its vectors are of other words: what was learnt would be lost in silence."""
+    trained(tmp_path, monkeypatch, stop_after=5)
+    fewer = replace(tiny.SOURCE, rows=tiny.SOURCE.rows[:20])
+    with pytest.raises(UsageError, match=r"^The examples have changed since the training in .* was begun; name another folder with --work"):
+        train_llama([fewer], tiny.SETTINGS, tmp_path)
+
+
+def test_threads_and_checkpoints_may_differ(whole: tuple[Path, list[float]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    trained(tmp_path, monkeypatch, stop_after=22)
+    assert trained(tmp_path, monkeypatch, replace(tiny.SETTINGS, save_every=3)) == whole[1][20:]
 
 
 def test_what_it_leaves(whole: tuple[Path, list[float]]) -> None:
