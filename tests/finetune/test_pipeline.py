@@ -9,19 +9,21 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import pytest
-from typer.testing import CliRunner
 
 pytest.importorskip("torch", reason="the models are made with torch")
 pytest.importorskip("transformers", reason="the models are made with transformers")
 
-from finetune.__main__ import app
+from finetune.cli import app
 from finetune.embedded import encoder, pipeline, train
+from otto.cli import run_app
 from otto.router.tagger import Tagger
 from tests.finetune import tiny
 
@@ -122,8 +124,20 @@ class Made:
         return self.folder / "out"
 
 
-def start(folder: Path, *more: str) -> Any:
-    return CliRunner().invoke(app, ["embedded", "--work", str(folder / "work"), "--out", str(folder / "out"), "--steps", "12", "--epochs", "0.5", *more])
+@dataclass(frozen=True)
+class Done:
+    """What the command line left."""
+
+    exit_code: int
+    stdout: str
+    stderr: str
+
+
+def start(folder: Path, *more: str) -> Done:
+    arguments = ["embedded", "--work", str(folder / "work"), "--out", str(folder / "out"), "--steps", "12", "--epochs", "0.5", *more]
+    with redirect_stdout(StringIO()) as out, redirect_stderr(StringIO()) as err:
+        code = run_app(app, "otto finetune", arguments)
+    return Done(code, out.getvalue(), err.getvalue())
 
 
 @pytest.fixture(scope="module")
@@ -149,8 +163,8 @@ def made(small: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) ->
     small.setattr("otto.registry.room", lambda name: home / name)
     small.setattr(pipeline, "HERE", home)
     done = start(folder, "--corpus", str(corpus(folder / "corpora")))
-    assert done.exit_code == 0, done.output
-    return Made(folder, done.output, json.loads((folder / "out" / "card.json").read_text()))
+    assert done.exit_code == 0, done.stderr
+    return Made(folder, done.stdout, json.loads((folder / "out" / "card.json").read_text()))
 
 
 def test_it_says_what_it_does(made: Made) -> None:
@@ -246,9 +260,17 @@ def test_a_second_start_repeats_nothing(made: Made, monkeypatch: pytest.MonkeyPa
         monkeypatch.setattr(pipeline, name, lambda *arguments: None)
     work = {path: path.stat().st_mtime_ns for path in (made.folder / "work").rglob("*")}
     done = start(made.folder, "--corpus", str(made.folder / "corpora" / "music_train.jsonl"))
-    assert done.exit_code == 0, done.output
-    assert "The Llama" not in done.output
+    assert done.exit_code == 0, done.stderr
+    assert "The Llama" not in done.stdout
     assert {path: path.stat().st_mtime_ns for path in (made.folder / "work").rglob("*")} == work
+    assert json.loads((made.out / "card.json").read_text()) == made.card
+
+
+def test_other_settings_are_not_signed_for_a_model_that_lies_there(made: Made) -> None:
+    for option, what in (("--steps=15", "steps=12, not 15"), ("--seed=8", "seed=7, not 8")):
+        done = start(made.folder, option)
+        assert done.exit_code == 2
+        assert done.stderr == f"What lies in {made.folder / 'work'} was begun with {what}; name another folder with --work.\n"
     assert json.loads((made.out / "card.json").read_text()) == made.card
 
 
@@ -271,4 +293,4 @@ def test_without_the_pretrained_encoder_it_names_what_to_install(monkeypatch: py
 def test_help_needs_none_of_it() -> None:
     done = subprocess.run([sys.executable, "-X", "importtime", "-m", "finetune", "embedded", "--help"], capture_output=True, text=True, check=True, cwd=ROOT)
     assert "Train the embedded router's models" in done.stdout
-    assert not [name for name in ("torch", "transformers", "onnxruntime", "sklearn") if f" {name}\n" in done.stderr]
+    assert [name for name in ("typer", "torch", "transformers", "onnxruntime", "sklearn") if f" {name}\n" in done.stderr] == ["typer"]
