@@ -1,55 +1,17 @@
-"""`otto finetune …`: the command line of this room."""
+"""`python -m finetune`, which `otto finetune` starts."""
 
 from __future__ import annotations
 
-from dataclasses import replace
-from pathlib import Path
-from typing import Annotated
+import sys
 
-import typer
-
-from otto.errors import OttoError
-
-app = typer.Typer(help="Make routers from the examples of skills.", no_args_is_help=True)
+from otto.cli import run_app
 
 
-@app.callback()
-def _group() -> None:
-    """Make routers from the examples of skills."""
+def main() -> int:
+    from finetune.cli import app
 
-
-@app.command()
-def embedded(
-    corpus: Annotated[
-        list[Path] | None, typer.Option(help="An extra corpus, NAME_train.jsonl with skills/NAME.json beside it. May be repeated.")
-    ] = None,
-    out: Annotated[Path, typer.Option(help="Where the weights go.")] = Path("otto-weights"),
-    work: Annotated[Path, typer.Option(help="Where checkpoints and logs go; a second start goes on from there.")] = Path("otto-finetune"),
-    steps: Annotated[int | None, typer.Option(min=1, help="Steps of the Llama's training.")] = None,
-    epochs: Annotated[float | None, typer.Option(min=0.01, help="Epochs of the encoder's tuning.")] = None,
-    seed: Annotated[int, typer.Option(help="Seed of every stage.")] = 7,
-    threads: Annotated[int, typer.Option(min=1, help="CPU threads.")] = 1,
-) -> None:
-    """Train the embedded router's models from the examples of the bundled skills."""
-    from finetune.embedded.encoder import EncoderSettings
-    from finetune.embedded.pipeline import Plan, run
-    from finetune.embedded.train import LlamaSettings
-
-    llama = LlamaSettings(seed=seed, threads=threads)
-    if steps:
-        llama = replace(llama, steps=steps, without_list=min(llama.without_list, steps // 3))
-    encoder = EncoderSettings(seed=seed, threads=threads)
-    if epochs:
-        encoder = replace(encoder, epochs=epochs)
-    try:
-        card = run(Plan(work, out, tuple(corpus or ()), llama, encoder), typer.echo)
-    except OttoError as error:
-        typer.echo(str(error), err=True)
-        raise typer.Exit(error.exit_code) from None
-    for name, scores in card["scores"].items():
-        exact, false = scores["embedded"]["exact"], scores["embedded"]["false_calls"]
-        typer.echo(f"{name}: {exact['value']:.1%} exact of {exact['n']}, {false['value']:.1%} false of {false['n']}")
+    return run_app(app, "otto finetune")
 
 
 if __name__ == "__main__":
-    app()
+    sys.exit(main())

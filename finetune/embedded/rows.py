@@ -65,7 +65,7 @@ def rows_of_examples(specs: Iterable[SkillSpec]) -> Iterator[Row]:
         for example in spec.examples:
             aligned = align(spec, example)
             if not aligned.missing and aligned.words:
-                yield _row(aligned)
+                yield row_of(aligned)
 
 
 def rows_of_corpus(path: Path, signatures: Registry) -> Iterator[Row]:
@@ -88,7 +88,7 @@ def rows_of_corpus(path: Path, signatures: Registry) -> Iterator[Row]:
             yield row
 
 
-def _row(aligned: Aligned) -> Row:
+def row_of(aligned: Aligned) -> Row:
     words = tuple(word.text for word in aligned.words)
     return Row(words, aligned.skill, aligned.spans, aligned.fixed, aligned.example.text, aligned.example.call)
 
@@ -98,7 +98,7 @@ def _corpus_row(item: dict[str, Any], signatures: Registry) -> Row | None:
         return None
     words = split_words(item["text"])
     if item["skill"] is None:
-        return _row(Aligned(Example(item["text"], Call(OTHER)), words)) if words else None
+        return row_of(Aligned(Example(item["text"], Call(OTHER)), words)) if words else None
     spec = signatures.get(item["skill"]["name"])
     starts = {word.start: index for index, word in enumerate(words)}
     ends = {word.end: index for index, word in enumerate(words)}
@@ -120,4 +120,4 @@ def _corpus_row(item: dict[str, Any], signatures: Registry) -> Row | None:
     if any(left.last >= right.first for left, right in pairwise(spans)):
         return None
     call = Call(spec.name, item["call"]["arguments"])
-    return _row(Aligned(Example(item["text"], call), words, tuple(spans), tuple(fixed)))
+    return row_of(Aligned(Example(item["text"], call), words, tuple(spans), tuple(fixed)))

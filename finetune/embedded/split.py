@@ -30,15 +30,15 @@ def split_rows(rows: Iterable[Row], *, templates: float = 0.1, values: float = 0
     """
     split = Split()
     for row in rows:
-        if _share(f"template {row.template}") < templates:
+        if share(f"template {row.template}") < templates:
             split.template.append(row)
-        elif row.skill != OTHER and any(_share(f"value {value}") < values for value in row.values):
+        elif row.skill != OTHER and any(share(f"value {value}") < values for value in row.values):
             split.value.append(row)
         else:
             split.train.append(row)
     return split
 
 
-def _share(text: str) -> float:
+def share(text: str) -> float:
     """A fixed number from 0 to 1 for a text."""
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big") / 2**32

@@ -1,0 +1,1 @@
+"""The commands of `otto finetune`: each module has `register(app)`."""

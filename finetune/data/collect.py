@@ -1,0 +1,242 @@
+"""Example files → training rows, and an account of every example that did not become one."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from finetune.data.split import SHARE, TRAIN, part_of
+from finetune.data.tokenizer import LIMITS, Tokenizer, summary
+from finetune.embedded.rows import Row, row_of
+from finetune.rows import Text, TrainingRow, text_of
+from otto.align import Aligned, align
+from otto.call import Call
+from otto.errors import ExampleError, InvalidCall, Problem, StoreError
+from otto.examples import read_example_file
+from otto.prompt import messages, render
+from otto.registry import Registry
+from otto.router.format import span_call
+from otto.skill import OTHER, Example, SkillSpec
+from otto.templates import written_out
+from otto.words import normal_text
+
+NONE = SkillSpec(OTHER, "")
+
+
+@dataclass(frozen=True)
+class Dropped:
+    """An example that did not become a row."""
+
+    where: str
+    said: str
+    call: str
+    why: str  # one of the reasons below
+    more: str = ""
+
+
+NO_WORDS = "no words"
+DUPLICATE = "duplicate"
+CONFLICT = "conflicting labels"
+NOT_SAID = "argument not said"
+SHOWN = "held out, but shown in the prompt"
+
+
+@dataclass
+class Collected:
+    """The rows, and what became of the rest."""
+
+    rows: list[TrainingRow]
+    dropped: list[Dropped]
+    examples: int  # read, templates written out
+    limit: int  # tokens
+    lengths: list[int] = field(default_factory=list)  # tokens of each row, prompt and answer
+    estimate: bool = False
+
+    @property
+    def too_long(self) -> list[TrainingRow]:
+        """Rows that training would cut."""
+        return [row for row, length in zip(self.rows, self.lengths, strict=True) if length > self.limit]
+
+    def report(self) -> dict[str, Any]:
+        """All counts, for a program."""
+        skills: dict[str, Counter[str]] = defaultdict(Counter)
+        for row in self.rows:
+            skills[row.skill][row.split] += 1
+        return {
+            "examples": self.examples,
+            "rows": len(self.rows),
+            "skills": {name: dict(counts) for name, counts in sorted(skills.items())},
+            "splits": dict(Counter(row.split for row in self.rows)),
+            "dropped": dict(Counter(item.why for item in self.dropped)),
+            "tokens": {**summary(self.lengths), "limit": self.limit, "estimate": self.estimate},
+            "too_long": [row.source for row in self.too_long],
+        }
+
+
+def read_examples(files: Sequence[Path], registry: Registry) -> list[Example]:
+    """The examples of files and of folders of them, templates written out; without any, those of all skills.
+
+    Raises:
+        ExampleError: every fault of every file, with its line: a skill that is not installed, an argument that does not fit.
+        StoreError: a file is not there.
+    """
+    if not files:
+        return [example for spec in registry for example in spec.examples]
+    found: list[Example] = []
+    problems: list[Problem] = []
+    for path in _example_files(files):
+        try:
+            for example in read_example_file(path).all:
+                fitting, wrong = _fitting(example, registry)
+                found += fitting
+                problems += wrong
+        except ExampleError as error:
+            problems += error.problems
+        except OSError as error:
+            raise StoreError(f"{path} cannot be read ({error.strerror})", "check its path") from None
+    if problems:
+        raise ExampleError("These examples cannot be used, and nothing was written", problems)
+    return found
+
+
+def collect(
+    examples: Iterable[Example],
+    registry: Registry,
+    family: str,
+    tokenizer: Tokenizer,
+    *,
+    shots: int = 1,
+    limit: int | None = None,
+    held_out: float = SHARE,
+) -> Collected:
+    """Rows of the examples, in their order, each with the prompt of a model family and its part of the split.
+
+    Args:
+        examples: what was said and the call, with valid arguments.
+        registry: the skills that the prompt lists.
+        family: one of otto.prompt.FAMILIES.
+        tokenizer: to count with.
+        shots: examples of each skill that the prompt shows.
+        limit: tokens that the model reads; None is what the tokenizer's model says, or the family's.
+        held_out: share of templates and of values for validation and for test each.
+    """
+    given = list(examples)
+    kept, dropped = _without_repeats([_aligned(example, registry) for example in given], registry)
+    shown = [] if family == "embedded" else [row_of(_aligned(example, registry)) for spec in registry for example in spec.examples[:shots]]
+    rows: list[TrainingRow] = []
+    for aligned in kept:
+        row = row_of(aligned)
+        part = part_of(row, held_out)
+        if part != TRAIN and _is_shown(row, shown):
+            dropped.append(_drop(aligned, SHOWN))
+        else:
+            rows.append(_row(aligned, row, part, registry, family, shots))
+    lengths = tokenizer.counts([text_of(row.prompt) + row.answer for row in rows])
+    own_limit = limit or tokenizer.limit or LIMITS[family]
+    return Collected(rows, dropped, len(given), own_limit, lengths, tokenizer.estimate)
+
+
+def prompt_of(family: str, registry: Registry, said: str, shots: int = 1) -> Text:
+    """What the model reads: a text, or messages for a server."""
+    if family == "openai":
+        return list(messages(registry, said, shots=shots))
+    return render(family, registry, said, shots=shots)
+
+
+def completion_of(prompt: Text, answer: str) -> Text:
+    """The answer as it follows the prompt: most tokenizers begin a word with its space."""
+    if isinstance(prompt, list):
+        return [{"role": "assistant", "content": answer}]
+    return answer if prompt[-1:].isspace() else f" {answer}"
+
+
+def _example_files(files: Sequence[Path]) -> list[Path]:
+    found: list[Path] = []
+    for path in files:
+        inside = sorted(path.glob("*_examples.txt")) if path.is_dir() else [path]
+        if not inside:
+            raise StoreError(f"There is no example file in {path}", "example files are named SKILL_examples.txt")
+        found += inside
+    return found
+
+
+def _fitting(example: Example, registry: Registry) -> tuple[list[Example], list[Problem]]:
+    """The example, or the sentences that its template stands for, or what is wrong with it."""
+    if example.call.name == OTHER and not example.call.arguments:
+        return [example], []
+    if example.call.name not in registry.specs:
+        mend = f"install it, or use one of: {', '.join(registry.specs)}"
+        return [], [Problem(example.where, f"there is no skill {example.call.name}", mend)]
+    spec = registry.get(example.call.name)
+    if example.is_template:
+        return written_out(spec, example)
+    try:
+        spec.validate(example.call)
+    except InvalidCall as error:
+        return [], [Problem(example.where, error.what, error.mend)]
+    return [example], []
+
+
+def _aligned(example: Example, registry: Registry) -> Aligned:
+    return align(registry.specs.get(example.call.name, NONE), example)
+
+
+def _without_repeats(found: list[Aligned], registry: Registry) -> tuple[list[Aligned], list[Dropped]]:
+    """Each sentence once. Where two calls claim one sentence neither is kept: a model can learn only one of them."""
+    calls: dict[str, list[Aligned]] = defaultdict(list)
+    kept: list[Aligned] = []
+    dropped: list[Dropped] = []
+    for aligned in found:
+        calls[normal_text(aligned.example.text)].append(aligned)
+    for aligned in found:
+        same = calls[normal_text(aligned.example.text)]
+        against = next((item for item in same if item.example.call != aligned.example.call), None)
+        if not aligned.words:
+            dropped.append(_drop(aligned, NO_WORDS))
+        elif against:
+            dropped.append(_drop(aligned, CONFLICT, f"{against.example.call} in {against.example.where}"))
+        elif same[0] is not aligned:
+            dropped.append(_drop(aligned, DUPLICATE, f"of {same[0].example.where}"))
+        elif aligned.missing:
+            dropped.append(_drop(aligned, NOT_SAID, ", ".join(aligned.missing)))
+        else:
+            kept.append(aligned)
+    return kept, dropped
+
+
+def _drop(aligned: Aligned, why: str, more: str = "") -> Dropped:
+    return Dropped(aligned.example.where, aligned.example.text, str(aligned.example.call), why, more)
+
+
+def _is_shown(row: Row, shown: Iterable[Row]) -> bool:
+    """Whether the prompt itself has the row's template or all of its values: then it tests nothing that was held out."""
+    return any(row.template == other.template or (row.values and set(row.values) <= set(other.values)) for other in shown)
+
+
+def _row(aligned: Aligned, row: Row, part: str, registry: Registry, family: str, shots: int) -> TrainingRow:
+    example = aligned.example
+    spec = registry.specs.get(example.call.name, NONE)
+    if family == "embedded":
+        answer = span_call(spec, row.words, row.spans, row.fixed)
+    else:
+        answer = str(example.call if example.call.name == OTHER else spec.canonical(example.call))
+    prompt = prompt_of(family, registry, example.text, shots)
+    return TrainingRow(prompt, completion_of(prompt, answer), spec.name, row.template, example.where, part, example.text)
+
+
+def canonical(call: Call, registry: Registry) -> Call:
+    """The call in its one spelling. Raises UnknownSkill, InvalidCall."""
+    return Call(OTHER) if call.name == OTHER else registry.get(call.name).canonical(call)
+
+
+def with_corrections(examples: Sequence[Example], corrections: Iterable[tuple[str, Call]], registry: Registry) -> list[Example]:
+    """The examples, and behind them what `otto fix` kept; a correction beats an example of the same words."""
+    fixed = {
+        normal_text(heard): Example(heard, call, f"otto fix {number}")
+        for number, (heard, call) in enumerate(corrections, 1)
+        if call.name == OTHER or call.name in registry.specs
+    }
+    return [*(example for example in examples if normal_text(example.text) not in fixed), *fixed.values()]
