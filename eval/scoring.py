@@ -23,6 +23,7 @@ from typing import Any
 from eval.cases import Case
 from otto.call import Call, printed
 from otto.errors import InvalidCall
+from otto.messages import Route
 from otto.parameters import Parameter
 from otto.skill import OTHER, SkillSpec
 
@@ -53,6 +54,12 @@ def judge(case: Case, predicted: Sequence[Call] | None, specs: Mapping[str, Skil
     exact, skill, tp, fn = best
     acted = bool(_real(predicted))
     return Verdict(True, exact, skill, tp, len(found) - tp, fn, false_call=acted and case.stray, missed_call=not acted and _must_act(case))
+
+
+def judge_route(case: Case, route: Route, specs: Mapping[str, SkillSpec]) -> Verdict:
+    """The verdict on what a router answered. A route without calls is none: the router could not answer."""
+    valid = route.invalid is None and is_valid(route.calls, specs)
+    return judge(case, route.calls if valid else None, specs)
 
 
 def judge_all(cases: Iterable[Case], predictions: Iterable[Sequence[Call] | None], specs: Mapping[str, SkillSpec]) -> list[Verdict]:
