@@ -13,22 +13,29 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+from eval.bfcl import BFCL, verdict
 from eval.cache import CACHED, FILE, AnswerCache, Keys, read_prompt
 from eval.cases import Case, sampled
 from eval.journal import Journal, write_json
 from eval.reading import Read, read_cases, sha256
-from eval.runner import Ear, Pace, Runner
+from eval.runner import Ear, Judge, Pace, Runner
 from eval.runs import SUMMARY
+from eval.scoring import Verdict, judge_route
 from eval.skillset import INSTALLED, Skillset, load_skills, relaxed, require_candidates, taught
 from eval.summary import summarise
 from otto.config import Settings
 from otto.errors import OttoError, Problem, Problems, StoreError, UsageError
+from otto.messages import Route
 from otto.registry import Registry
+from otto.router.base import Router
+from otto.skill import SkillSpec
 
 RUN = "run.json"
 PROMPT = "prompt.txt"
 FOLDER = "eval-runs"
 LARGE = CACHED  # routers that take a model and a prompt
+CALLS = "calls"  # the scorer of eval/scoring.py
+Opener = Callable[[Registry, Settings], Router]
 
 
 @dataclass(frozen=True)
@@ -49,7 +56,8 @@ class Options:
     skip_bad: bool = False
     stt: str = ""
     noise: str = ""
-    snr: tuple[float, ...] = ()  # dB
+    snr: tuple[float | None, ...] = ()  # dB; None is without noise
+    scorer: str = CALLS
 
 
 @dataclass
@@ -81,6 +89,7 @@ class _Prepared:
     cases: list[Case]
     skipped: list[Problem]
     data: dict[str, str]  # file → SHA-256
+    judge: Judge = judge_route
     about: dict[str, Any] = field(default_factory=dict)  # for the summary
 
 
@@ -93,8 +102,11 @@ def measure(
     use_cache: bool = True,
     watcher: Watcher | None = None,
     command: Sequence[str] = (),
+    opener: Opener | None = None,
 ) -> Measured:
     """Run a router over cases; where `out` holds this very run already, go on with it.
+
+    `opener` opens a router that is none of Otto's own; `options.router` is its name then.
 
     Raises:
         UsageError: the options do not fit one another, the router, or the run that `out` holds.
@@ -104,7 +116,7 @@ def measure(
     """
     watcher = watcher or Watcher()
     pace = pace or Pace()
-    _require_fit(options, pace)
+    _require_fit(options, pace, own=opener is None)
     prepared = _prepare(options, settings, watcher)
     folder = out or _new_folder(options.router)
     ear = _open_ear(prepared)
@@ -112,7 +124,8 @@ def measure(
         own = _own_settings(prepared, folder)
         _begin(prepared, folder, journal, own, command)
         cache = (AnswerCache(settings.paths.cache / FILE), Keys(options.router, own)) if use_cache and options.router in CACHED else None
-        runner = Runner(_opener(prepared, own), prepared.skillset, journal, pace=pace, ear=ear, cache=cache)
+        open_own = _opener(prepared, own, opener)
+        runner = Runner(open_own, prepared.skillset, journal, pace=pace, ear=ear, cache=cache, judge=prepared.judge)
         stopped: OttoError | None = None
         asked = {case.id for case in prepared.cases}
         watcher.start(len(asked), [row for row in journal.rows if row["id"] in asked])
@@ -140,11 +153,15 @@ def earlier_options(folder: Path) -> Options:
         raise StoreError(f"{folder / RUN} cannot be read", "start anew with another --out") from None
 
 
-def _require_fit(options: Options, pace: Pace) -> None:
-    """Raises UsageError where an option does not fit the router."""
+def _require_fit(options: Options, pace: Pace, own: bool) -> None:
+    """Raises UsageError where an option does not fit the router, which is one of Otto's `own`, or the scorer."""
     from otto.router import ENGINES
 
-    if options.router not in ENGINES:
+    if options.scorer not in (CALLS, BFCL):
+        raise UsageError(f"There is no scorer {options.scorer}", f"use one of: {CALLS}, {BFCL}")
+    if options.scorer == BFCL and (options.skills != INSTALLED or options.train or options.candidates or options.stt or options.noise):
+        raise UsageError("BFCL's files bring their own functions and are texts", "leave out --skills, --train, --candidates, --stt and --noise")
+    if own and options.router not in ENGINES:
         raise UsageError(f"There is no router {options.router}", f"use one of: {', '.join(ENGINES)}")
     for name, value in (("--model", options.model), ("--prompt", options.prompt), ("--prompt-file", options.prompt_file)):
         if value and options.router not in LARGE:
@@ -158,15 +175,18 @@ def _require_fit(options: Options, pace: Pace) -> None:
     if options.snr and not options.noise:
         raise UsageError("--snr says how loud a noise is, and there is none", "give it with --noise FILE")
     if options.noise and not options.snr:
-        raise UsageError("--noise needs to know how loud", "give decibels with --snr 24,12,6")
+        raise UsageError("--noise needs to know how loud", "give decibels with --snr clean,24,12,6")
 
 
 def _prepare(options: Options, settings: Settings, watcher: Watcher) -> _Prepared:
     """Read the skills and all cases; what is wrong is said before anything runs."""
+    if options.scorer == BFCL:
+        return _prepare_bfcl(options, settings, watcher)
     registry = load_skills(options.skills, settings)
     for problem in registry.problems:
         watcher.note(f"A skill is left out: {problem}")
-    data = {} if options.skills == INSTALLED else {options.skills: sha256(Path(options.skills).expanduser())}
+    skill_file = Path(options.skills).expanduser()
+    data = {options.skills: sha256(skill_file)} if options.skills != INSTALLED and skill_file.is_file() else {}
     read = read_cases(options.cases, registry)
     lessons = read_cases([options.train], registry) if options.train else Read()
     if lessons.problems and not options.skip_bad:
@@ -183,6 +203,9 @@ def _prepare(options: Options, settings: Settings, watcher: Watcher) -> _Prepare
     for problem in read.problems:
         watcher.note(f"Skipped: {problem}")
     registry.install()
+    recordings = [case.audio for case in read.cases if case.audio]
+    if recordings:
+        data["recordings"] = hashlib.sha256("".join(map(sha256, recordings)).encode()).hexdigest()
     prepared = _Prepared(
         options,
         settings,
@@ -193,6 +216,26 @@ def _prepare(options: Options, settings: Settings, watcher: Watcher) -> _Prepare
     )
     prepared.about = {"skipped": len(read.problems), "optional": optional}
     return prepared
+
+
+def _prepare_bfcl(options: Options, settings: Settings, watcher: Watcher) -> _Prepared:
+    """The same of BFCL's files: each case has its own functions and answers."""
+    from eval.bfcl_files import read_bfcl
+
+    read = read_bfcl(options.cases)
+    read.require(skip_bad=options.skip_bad)
+    for problem in read.problems:
+        watcher.note(f"Skipped: {problem}")
+    cases = sampled(read.cases, options.limit, options.seed)
+    impossible = len({case.id for case in cases} & set(read.impossible))
+    if impossible:
+        watcher.note(f"{impossible} of {len(cases):,} cases need a dictionary or a list of lists, which Otto's calls do not have: they count as wrong.")
+    skillset = Skillset(read.skills[cases[0].id], own=read.skills)
+
+    def judge_bfcl(case: Case, route: Route, specs: Mapping[str, SkillSpec]) -> Verdict:
+        return verdict(read.entries[case.id], route)
+
+    return _Prepared(options, settings, skillset, cases, read.problems, read.data, judge_bfcl, {"skipped": len(read.problems), "optional": []})
 
 
 def _with_noise(cases: list[Case], options: Options) -> list[Case]:
@@ -241,9 +284,11 @@ def _model(options: Options, settings: Settings) -> str:
     return str(model_path(settings, options.model).absolute()) if options.router == "transformers" else options.model
 
 
-def _opener(prepared: _Prepared, settings: Settings) -> Callable[[], Any]:
+def _opener(prepared: _Prepared, settings: Settings, opener: Opener | None) -> Callable[[], Router]:
     from otto.router import open_router
 
+    if opener is not None:
+        return lambda: opener(prepared.skillset.registry, settings)
     return lambda: open_router(prepared.options.router, prepared.skillset.registry, settings)
 
 

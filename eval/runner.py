@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
@@ -13,25 +14,36 @@ from typing import Any, Protocol
 from eval.cache import AnswerCache, Keys, route_from_json, route_to_json
 from eval.cases import Case
 from eval.journal import Journal
-from eval.scoring import is_valid, judge
+from eval.scoring import Verdict, judge_route
 from eval.skillset import Skillset
 from otto.call import Call
 from otto.errors import MissingExtra, NetworkError, OttoError
 from otto.messages import Route
 from otto.router.base import Router
-from otto.skill import OTHER
+from otto.skill import OTHER, SkillSpec
 
+Judge = Callable[[Case, Route, Mapping[str, SkillSpec]], Verdict]  # a route without calls: the router could not answer
 FAILURES = 3  # cases in a row that a router cannot answer, after which the fault is not the cases'
 LONGEST_WAIT = 30.0  # seconds between two attempts
 LEARNING_SECONDS = 900.0  # that a router may take to learn the skills
 ANSWER_CHARACTERS = 2000  # of an invalid answer that are kept
+UNKNOWN = 0.5  # the confidence of other() where nothing was recognised: nothing is known
+PAUSE = " … "  # between the utterances of one recording
+
+
+@dataclass(frozen=True)
+class Heard:
+    """What speech to text made of a recording."""
+
+    texts: tuple[str, ...]  # of each utterance that was recognised
+    ms: float  # in speech to text
 
 
 class Ear(Protocol):
     """Speech to text for the cases that are recordings."""
 
-    def hear(self, case: Case) -> tuple[str, float]:
-        """What was heard, "" where nothing was, and the milliseconds that it took. Raises AudioError, ModelError."""
+    def hear(self, case: Case) -> Heard:
+        """Raises AudioError, ModelError."""
         ...
 
 
@@ -73,6 +85,7 @@ class Runner:
         pace: Pace | None = None,
         ear: Ear | None = None,
         cache: tuple[AnswerCache, Keys] | None = None,
+        judge: Judge = judge_route,
     ) -> None:
         """`open_router` is called once a thread."""
         self._open_router = open_router
@@ -81,6 +94,7 @@ class Runner:
         self._pace = pace or Pace()
         self._ear = ear
         self._cache = cache
+        self._judge = judge
         self._local = threading.local()
         self._routers: list[Router] = []
         self._stop = threading.Event()
@@ -154,15 +168,17 @@ class Runner:
 
     def _answer(self, case: Case) -> Answer:
         """Ask the router, again where the network fails. Raises _Ended where it goes on failing."""
-        heard, stt = None, None
+        heard: str | None = None
+        stt: float | None = None
         try:
             router = self._router_of(case)
             if case.audio is not None:
                 assert self._ear is not None, "a recording needs an ear"
-                heard, stt = self._ear.hear(case)
-                if not heard:
-                    return Answer(case, Route("", (Call(OTHER),), 1.0, "stt", 0.0), 0.0, 0.0, heard, stt, load=self._take_load())
-            answer = self._attempts(router, case, case.text if heard is None else heard)
+                found = self._ear.hear(case)
+                heard, stt = PAUSE.join(found.texts), found.ms
+                answer = _joined(case, [self._attempts(router, case, text) for text in found.texts])
+            else:
+                answer = self._attempts(router, case, case.text)
             return replace(answer, heard=heard, stt=stt, load=self._take_load())
         except (NetworkError, MissingExtra) as error:
             raise _Ended(error) from None
@@ -199,7 +215,7 @@ class Runner:
         router: Router | None = getattr(self._local, "router", None)
         if router is None:
             router = self._local.router = self._opened()
-        if self._skillset.candidates is not None:
+        if self._skillset.varies:
             router.update(self._skillset.for_case(case))
             _wait_until_learnt(router)
         return router
@@ -258,18 +274,16 @@ class Runner:
 
     def _write(self, answers: Sequence[Answer], progress: Callable[[dict[str, Any]], None]) -> None:
         for answer in answers:
-            row = result_row(answer, self._skillset)
+            row = result_row(answer, self._skillset, self._judge)
             self._journal.append(row)
             progress(row)
         self._failed = []
 
 
-def result_row(answer: Answer, skillset: Skillset) -> dict[str, Any]:
+def result_row(answer: Answer, skillset: Skillset, judge: Judge = judge_route) -> dict[str, Any]:
     """The row of results.jsonl of an answer (schemas/result.json)."""
     case, route = answer.case, answer.route
-    specs = skillset.registry.specs
-    valid = answer.error is None and route.invalid is None and is_valid(route.calls, specs)
-    verdict = judge(case, route.calls if valid else None, specs)
+    verdict = judge(case, route, skillset.specs_of(case))
     ms = {"wall": answer.wall, "cpu": answer.cpu, "stt": answer.stt, "load": answer.load}
     said = route.invalid if route.invalid is not None else "; ".join(map(str, route.calls))
     return {
@@ -280,9 +294,9 @@ def result_row(answer: Answer, skillset: Skillset) -> dict[str, Any]:
         "snr": case.snr,
         "heard": answer.heard,
         "gold": [[str(call) for call in calls] for calls in case.gold],
-        "predicted": [str(call) for call in route.calls] if valid else [],
-        **({} if valid else {"answer": said[:ANSWER_CHARACTERS]}),
-        "valid": valid,
+        "predicted": [str(call) for call in route.calls] if verdict.valid else [],
+        **({} if verdict.valid else {"answer": said[:ANSWER_CHARACTERS]}),
+        "valid": verdict.valid,
         "exact": verdict.exact,
         "correct": verdict.exact,
         "skill": verdict.skill,
@@ -312,6 +326,25 @@ def _timed(router: Router, case: Case, text: str, clock: Callable[[], float]) ->
     wall, cpu = time.perf_counter(), clock()
     route = router.route(text)
     return Answer(case, route, (time.perf_counter() - wall) * 1000, (clock() - cpu) * 1000)
+
+
+def _joined(case: Case, answers: Sequence[Answer]) -> Answer:
+    """The answers to the utterances of one recording as one: each is routed on its own, as in the room, and what any of them asks for is done."""
+    if len(answers) == 1:
+        return answers[0]
+    if not answers:
+        return Answer(case, Route("", (Call(OTHER),), UNKNOWN, "stt", 0.0), 0.0, 0.0)
+    routes = [answer.route for answer in answers]
+    calls = tuple(call for route in routes for call in route.calls if call.name != OTHER)
+    route = Route(
+        text=PAUSE.join(route.text for route in routes),
+        calls=calls or (Call(OTHER),),
+        confidence=math.prod(route.confidence for route in routes),
+        engine=routes[0].engine,
+        ms=sum(route.ms for route in routes),
+        invalid=next((route.invalid for route in routes if route.invalid is not None), None),
+    )
+    return Answer(case, route, sum(answer.wall for answer in answers), sum(answer.cpu for answer in answers))
 
 
 def _wait_until_learnt(router: Router) -> None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from eval.cases import Case
 from otto.config import Settings
-from otto.errors import UsageError
+from otto.errors import StoreError, UsageError
 from otto.registry import Registry
 from otto.skill import OTHER, Example, SkillSpec
 
@@ -23,9 +23,21 @@ class Skillset:
     registry: Registry
     candidates: int | None = None  # skills a case sees beside `other`; None is all
     seed: int = 0
+    own: Mapping[str, Registry] = field(default_factory=dict)  # case id → skills of this case alone
+
+    @property
+    def varies(self) -> bool:
+        """Whether cases see different skills."""
+        return self.candidates is not None or bool(self.own)
+
+    def specs_of(self, case: Case) -> Mapping[str, SkillSpec]:
+        """The declarations that a case's calls are read with."""
+        return self.own.get(case.id, self.registry).specs
 
     def for_case(self, case: Case) -> Registry:
         """The case's own skills among others, in an order that tells nothing; all drawn by the seed and the case's id."""
+        if case.id in self.own:
+            return self.own[case.id]
         if self.candidates is None:
             return self.registry
         rng = random.Random(f"{self.seed}:{case.id}")
@@ -38,12 +50,21 @@ class Skillset:
 
 
 def load_skills(skills: str, settings: Settings) -> Registry:
-    """The skills of this machine (`installed`), or those of a file of signatures.
+    """The skills of this machine (`installed`), those of a folder, or of a file of signatures.
 
     Raises:
-        StoreError: the file cannot be read or has another format.
+        StoreError: the folder has no skill; the file cannot be read or has another format.
     """
-    return Registry.load(settings.paths.skills) if skills == INSTALLED else Registry.from_json(Path(skills).expanduser())
+    if skills == INSTALLED:
+        return Registry.load(settings.paths.skills)
+    path = Path(skills).expanduser()
+    if not path.is_dir():
+        return Registry.from_json(path)
+    registry = Registry.from_folder(path)
+    if not registry.specs:
+        reason = f" ({registry.problems[0]})" if registry.problems else ""
+        raise StoreError(f"There is no skill in {path}{reason}", "give a folder of .py files")
+    return registry
 
 
 def require_candidates(candidates: int | None, registry: Registry) -> None:

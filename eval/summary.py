@@ -77,10 +77,14 @@ def calibration_error(rows: Sequence[Row]) -> statistics.Rate:
 
 
 def latency(rows: Sequence[Row]) -> dict[str, float | None]:
-    """Milliseconds in the router, the first case of a process apart: `cold` is that one with the loading before it."""
-    warm = [row["ms"] for row in rows if not row["cold"] and row["error"] is None]
+    """Milliseconds in the router, the first case of a process apart: `cold` is that one with the loading before it.
+
+    What was not recognised never came to the router.
+    """
+    answered = [row for row in rows if not row["cold"] and row["error"] is None]
+    warm = [row["ms"] for row in answered if row["heard"] != ""]
     cold = [row["ms"]["wall"] + row["ms"].get("load", 0.0) for row in rows if row["cold"]]
-    heard = [ms["stt"] for ms in warm if "stt" in ms]
+    heard = [row["ms"]["stt"] for row in answered if "stt" in row["ms"]]
     found = {
         "p50": _percentile((ms["wall"] for ms in warm), 0.5),
         "p95": _percentile((ms["wall"] for ms in warm), 0.95),

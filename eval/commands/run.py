@@ -25,7 +25,7 @@ def register(app: typer.Typer) -> None:
             list[str] | None,
             typer.Argument(metavar="[CASES]...", help="JSONL, example files, folders with labels.jsonl, W&B artifacts.", show_default=False),
         ] = None,
-        skills: Annotated[str, typer.Option(metavar="FILE.json|installed", help="The skills to route to.")] = "installed",
+        skills: Annotated[str, typer.Option(metavar="FILE.json|DIR|installed", help="The skills to route to.")] = "installed",
         train: Annotated[str, typer.Option(metavar="FILE", help="Cases that teach the router first.", show_default=False)] = "",
         router: Annotated[str, typer.Option(metavar="NAME", help="Default: that of the settings.", show_default=False)] = "",
         model: Annotated[str, typer.Option(metavar="NAME|DIR", help="A base model, in place of the tuned one.", show_default=False)] = "",
@@ -40,7 +40,8 @@ def register(app: typer.Typer) -> None:
         skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Leave out bad rows; they are counted and listed.")] = False,
         stt: Annotated[str, typer.Option(metavar="NAME", help="The speech engine for recordings.", show_default=False)] = "",
         noise: Annotated[str, typer.Option(metavar="FILE", help="Noise to mix into recordings.", show_default=False)] = "",
-        snr: Annotated[str, typer.Option(metavar="DB,DB", help="How loud: signal to noise in dB.", show_default=False)] = "",
+        snr: Annotated[str, typer.Option(metavar="DB,DB", help="How loud: signal to noise in dB; clean is without.", show_default=False)] = "",
+        scorer: Annotated[str, typer.Option(metavar="calls|bfcl", help="bfcl: BFCL's own files by BFCL's rules.")] = "calls",
         out: Annotated[
             Path | None,
             typer.Option(metavar="DIR", help="Where results go. Where this run was broken off there, it goes on.", show_default="eval-runs/…"),
@@ -69,6 +70,7 @@ def register(app: typer.Typer) -> None:
         """
         from eval.display import progress_watcher, show_summary
         from eval.measure import Options, earlier_options, measure
+        from eval.noise import decibels
         from eval.runner import Pace
         from otto.cli.output import emit, note
         from otto.config import load_settings
@@ -78,7 +80,7 @@ def register(app: typer.Typer) -> None:
         if cases:
             options = Options(
                 tuple(cases), skills, train, router or settings.router.engine, model, adapter, prompt, prompt_file, candidates, limit, seed, skip_bad,
-                stt, noise, _decibels(snr),
+                stt, noise, decibels(snr) if snr else (), scorer,
             )  # fmt: skip
         elif out:
             options = earlier_options(out)
@@ -106,15 +108,6 @@ def register(app: typer.Typer) -> None:
 
             note(log_run(measured.folder))
         raise typer.Exit(EXIT_FAILED if failures else EXIT_DONE)
-
-
-def _decibels(text: str) -> tuple[float, ...]:
-    from otto.errors import UsageError
-
-    try:
-        return tuple(float(part) for part in text.split(",") if part.strip())
-    except ValueError:
-        raise UsageError(f"--snr {text} is no list of decibels", "write it as 24,12,6") from None
 
 
 def _unfinished(measured: Measured, options: Options) -> list[str]:
