@@ -70,6 +70,74 @@ def collect(
     raise typer.Exit(EXIT_DONE if collected.rows else EXIT_FAILED)
 
 
+@data.command()
+def convert(
+    file: Annotated[Path, typer.Argument(metavar="IN", help="A .csv, .tsv, .json or .jsonl file.", show_default=False)],
+    out: Annotated[Path, typer.Argument(metavar="OUT.jsonl", help="Where the rows go.", show_default=False)],
+    encoding: Annotated[str, typer.Option(metavar="NAME", help="Its encoding, where the guess is wrong.", show_default=False)] = "",
+    straight_quotes: Annotated[bool, typer.Option("--straight-quotes", help="Write curled quotes in texts as straight ones.")] = False,
+) -> None:
+    """Turn chats or prompts and completions of other tools into JSON lines.
+
+    Texts stay as they are. A cell that cannot be read is reported and kept in OUT.jsonl.rejected.jsonl; exit code 1 where there is one.
+    """
+    from finetune.data.convert import convert as work
+    from finetune.data.convert import write
+    from finetune.data.display import show_left_out
+    from finetune.data.sources import open_source
+    from otto.cli.output import note
+    from otto.errors import EXIT_DONE, EXIT_FAILED
+
+    source = open_source(file, encoding)
+    found = work(source, straight_quotes=straight_quotes)
+    side = write(found, out)
+    if source.guessed:
+        note(f"Read as {source.encoding}, which is a guess: where letters look wrong, name the encoding with --encoding")
+    note(f"{len(found.rows):,} rows written to {out}, and read back as they were.")
+    for how, number in found.mended.most_common():
+        note(f"mended, {how}: {number:,}")
+    show_left_out([(item.why, str(item)) for item in found.rejected])
+    if side:
+        note(f"What was left out is kept in {side}", "bad")
+    raise typer.Exit(EXIT_DONE if found.rows and not side else EXIT_FAILED)
+
+
+@data.command()
+def tokens(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Rows as JSON lines.", show_default=False)],
+    tokenizer: TokenizerFolder = None,
+    epochs: Annotated[float, typer.Option(min=0, help="How often training reads the file.")] = 3.0,
+    price: Annotated[float, typer.Option(min=0, metavar="DOLLARS", help="What a hosted service takes for a million tokens.")] = 3.0,
+    parameters: Annotated[float, typer.Option(min=0, metavar="BILLIONS", help="Size of the model that is trained here.")] = 7.0,
+    tflops: Annotated[float, typer.Option(min=0.001, help="What the device sustains; about 40 on a 24 GB GPU, 0.1 on a CPU.")] = 40.0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Count tokens: of a message, of a conversation, and the assistant's share."""
+    from dataclasses import asdict
+
+    from finetune.data.display import distribution, histogram
+    from finetune.data.tokenizer import ESTIMATE, open_tokenizer
+    from finetune.data.tokens import count, duration, effort
+    from otto.cli.output import emit, note, out, show_table
+
+    counter = open_tokenizer(tokenizer)
+    found = count(file, counter)
+    cost = effort(sum(found.conversations), epochs=epochs, price=price, parameters=parameters, tflops=tflops)
+    if as_json:
+        emit({**found.report(), "effort_estimate": asdict(cost)})
+    else:
+        messages = {f"a message, {role}": counts for role, counts in found.messages.items()}
+        show_table(distribution({**messages, "a conversation": found.conversations, "of it the assistant's": found.assistant}, found.estimate))
+        out(f"The assistant's share is {found.share:.1%}.\n\nTokens of a conversation", "")
+        for line in histogram(found.conversations):
+            out(f"  {line}")
+        out(f"\nEstimates, for {epochs:g} epochs, {cost.tokens:,} tokens:")
+        out(f"  hosted  {cost.dollars:,.2f} dollars, at {price:g} a million tokens")
+        out(f"  local   {duration(cost.seconds)} for LoRA on {parameters:g} billion parameters, at {tflops:g} TFLOPS sustained")
+    if counter.estimate:
+        note(ESTIMATE)
+
+
 def _corrections() -> list[tuple[str, Call]]:
     """What `otto fix` kept, oldest first."""
     from otto.cli.output import note

@@ -23,7 +23,7 @@ _STRING = r'"(?:[^"\\]|\\.)*"'
 _PIECES = re.compile(rf"(?P<string>{_STRING})|(?P<open>[\[{{])|(?P<close>[\]}}])|(?P<comma>,)|(?P<other>[^\[\]{{}},\"]+)", re.DOTALL)
 _PAIRS = {"]": "[", "}": "{"}
 _SMART = "“”„‟"
-_SMART_OPENING = re.compile(rf"(?<![^\s\[{{,:])[{_SMART}]")
+_SMART_OPENING = re.compile(rf"((?:\A|[\[{{,:])\s*)[{_SMART}]")
 _SMART_CLOSING = re.compile(rf"[{_SMART}](?=\s*(?:[,:\]}}]|\Z))")
 
 
@@ -85,7 +85,7 @@ def _mended(text: str) -> Iterator[tuple[str, str]]:
     if '""' in quoted and all(len(run) % 2 == 0 for run in re.findall('"+', quoted)):
         versions.append((quoted.replace('""', '"'), "doubled quotes"))
     if '"' not in text and any(mark in text for mark in _SMART):
-        versions.append((_SMART_CLOSING.sub('"', _SMART_OPENING.sub('"', text)), "curled quotes"))
+        versions.append((_SMART_CLOSING.sub('"', _SMART_OPENING.sub(r'\1"', text)), "curled quotes"))
     for version, how in versions:
         if how:
             yield version, how

@@ -62,16 +62,23 @@ def show_list(texts: Sequence[str]) -> None:
 
 
 def show_distribution(counts: Mapping[str, Sequence[int]], estimate: bool) -> None:
-    """Tokens of each kind of thing as a table."""
+    """Print the table to the standard error."""
+    show(distribution(counts, estimate))
+
+
+def distribution(counts: Mapping[str, Sequence[int]], estimate: bool) -> Table:
+    """Tokens of each kind of thing."""
     from finetune.data.tokenizer import summary
 
     table = new_table("tokens (estimate)" if estimate else "tokens", "n", "min", "p5", "median", "mean", "p95", "max", "sum")
+    for column in table.columns:
+        column.no_wrap = True
     for name, values in counts.items():
         found = summary(values)
         if found:
             shown = (f"{found[key]:,.1f}".removesuffix(".0") for key in ("min", "p5", "median", "mean", "p95", "max", "sum"))
             add_row(table, name, f"{len(values):,}", *shown)
-    show(table)
+    return table
 
 
 def histogram(values: Sequence[int], bins: int = BINS, width: int = BAR) -> list[str]:
