@@ -19,7 +19,7 @@ from eval.cases import Case, sampled
 from eval.journal import Journal, write_json
 from eval.reading import Read, read_cases, sha256
 from eval.runner import Ear, Judge, Pace, Runner
-from eval.runs import SUMMARY
+from eval.runs import SUMMARY, read_rows
 from eval.scoring import Verdict, judge_route
 from eval.skillset import INSTALLED, Skillset, load_skills, relaxed, require_candidates, taught
 from eval.summary import summarise
@@ -135,7 +135,7 @@ def measure(
             watcher.end()
             if cache:
                 cache[0].close()
-            rows = [row for row in journal.rows if row["id"] in asked]
+            rows = [row for row in read_rows(journal.path) if row["id"] in asked]  # what is on the disk, wherever Ctrl-C came
             summary = summarise(rows, len(asked), prepared.about)
             if rows:
                 write_json(folder / SUMMARY, summary)
@@ -229,7 +229,7 @@ def _prepare_bfcl(options: Options, settings: Settings, watcher: Watcher) -> _Pr
     cases = sampled(read.cases, options.limit, options.seed)
     impossible = len({case.id for case in cases} & set(read.impossible))
     if impossible:
-        watcher.note(f"{impossible} of {len(cases):,} cases need a dictionary or a list of lists, which Otto's calls do not have: they count as wrong.")
+        watcher.note(f"{impossible} of {len(cases):,} cases need a dictionary or a list of lists, which no call has here: they count as wrong.")
     skillset = Skillset(read.skills[cases[0].id], own=read.skills)
 
     def judge_bfcl(case: Case, route: Route, specs: Mapping[str, SkillSpec]) -> Verdict:
@@ -367,8 +367,8 @@ def versions(options: Options, registry: Registry) -> dict[str, str]:
     packages = {
         "openai": ["openai"],
         "transformers": ["torch", "transformers", "peft", "bitsandbytes", "llguidance"],
-        "phrases": [],
-    }.get(options.router, ["onnxruntime", "scikit-learn", "python-crfsuite", "llguidance", "numpy"])
+        **{name: ["onnxruntime", "scikit-learn", "python-crfsuite", "llguidance", "numpy"] for name in ("embedded", "tagger", "llama")},
+    }.get(options.router, [])
     found = {"otto": __version__, "python": platform.python_version(), "machine": f"{sys.platform} {platform.machine()}", "skills": registry.version}
     if options.router in ("embedded", "tagger", "llama"):
         found["router_weights"] = _weights()
