@@ -1,0 +1,29 @@
+"""Other recognisers on the same cases, each in a process and an environment of its own.
+
+lesson.py writes what a peer is made from, worker.py is the peer's process, client.py is its router on our side, install.py makes the environment.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+ASSIST = "home-assistant"
+
+
+@dataclass(frozen=True)
+class Peer:
+    """A recogniser, and what is to be known of it."""
+
+    package: str
+    what: str
+
+
+PEERS: Mapping[str, Peer] = {
+    "hassil": Peer("hassil", "templates from the training rows; a slot takes the values that the rows have"),
+    "hassil-wildcards": Peer("hassil", "the same templates; a slot takes any words"),
+    ASSIST: Peer("home-assistant-intents", "Home Assistant's own English sentences, asked only about what they can express"),
+    "padatious": Peer("padatious", "templates and values from the training rows"),
+    "padacioso": Peer("padacioso", "the same; its pool of processes for each query is replaced by a loop with the same answers"),
+    "adapt": Peer("adapt-parser", "values from the training rows, and the words that tell their skills apart as keywords"),
+}
