@@ -38,7 +38,7 @@ def check_skills(path: Path | None, user_folder: Path) -> tuple[list[str], list[
         registry = Registry.from_json(path)
         return list(registry.specs), registry.problems
     elif path.suffix == ".py" and path.is_file():
-        registry = _of_one_file(path)
+        registry = skills_of_file(path)
     else:
         raise StoreError(
             f"{path} is {'no skill' if path.exists() else 'not there'}",
@@ -48,8 +48,8 @@ def check_skills(path: Path | None, user_folder: Path) -> tuple[list[str], list[
     return list(registry.specs), problems
 
 
-def _of_one_file(file: Path) -> Registry:
-    """A copy is loaded, with its examples: what else lies in the folder is not to be run."""
+def skills_of_file(file: Path) -> Registry:
+    """The skills of one file. A copy is loaded, with its examples: what else lies in the folder is not to be run."""
     with tempfile.TemporaryDirectory() as folder:
         for part in (file, user_skill_examples(file)):
             if part is not None:

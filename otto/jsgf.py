@@ -8,8 +8,9 @@ goes further than the examples: each beginning before a slot may go with each en
 from __future__ import annotations
 
 import re
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import pairwise
 from typing import TypeAlias
 
 from otto.choices import ChoiceOrder, choice_orders
@@ -22,6 +23,7 @@ from otto.types import AppName, Location, Number, SpokenType
 from otto.words import split_words
 
 LONGEST = 9  # words and slots of a phrase without lead-in and tail; longer ones are one person's own
+MANY = 60  # templates of a skill from which on its rarest ways to say a thing are left out
 LONGEST_VALUE = 5  # words of a text that is in the grammar because an example has it
 _SAYABLE = re.compile(r"[a-z]+(?:'[a-z]+)*")
 
@@ -35,14 +37,30 @@ def speech_grammar(book: PhraseBook, specs: Iterable[SkillSpec], longest: int = 
     specs = list(specs)
     grammar = _Grammar(book, specs)
     ordered = choice_orders(specs)
-    for template in book.templates:
-        if template.skill != OTHER and template.skill not in ordered:
-            grammar.add(template, longest)
+    for template in _common([template for template in book.templates if template.skill != OTHER and template.skill not in ordered]):
+        grammar.add(template, longest)
     for order in ordered.values():
         grammar.add_order(order)
     text = grammar.text()
     bodies = re.sub(r"<[^>]*>|^grammar .*|^#.*|\bpublic\b", " ", text, flags=re.MULTILINE)
     return SpeechGrammar(text, tuple(sorted(set(_SAYABLE.findall(bodies)))))
+
+
+def _common(templates: Iterable[Template]) -> Iterator[Template]:
+    """The templates that people share. Of a skill with many, those with two words in a row that no other has are left out.
+
+    They are one person's own, or mistyped; hardly anybody says them again, and each is one more sentence to take another for.
+    """
+    by_skill: dict[str, list[Template]] = {}
+    for template in templates:
+        by_skill.setdefault(template.skill, []).append(template)
+    for own in by_skill.values():
+        counts = Counter(pair for template in own for pair in _pairs(template))
+        yield from (template for template in own if len(own) < MANY or all(counts[pair] > 1 for pair in _pairs(template)))
+
+
+def _pairs(template: Template) -> set[tuple[str, str]]:
+    return set(pairwise(["<", *map(str, template.tokens), ">"]))
 
 
 class _Grammar:

@@ -113,8 +113,8 @@ class PhraseBook:
         self._root = _Node()
         self._orders = choice_orders(self._specs.values())
         self._values: dict[tuple[str, str], dict[str, str]] = {}  # normal text → as it was said first
-        self._phrases = tuple(phrases_of(self._specs.values()) if phrases is None else phrases)
-        self.templates: tuple[Template, ...] = tuple(dict.fromkeys(self._learn(phrase) for phrase in self._phrases))
+        self.phrases = tuple(phrases_of(self._specs.values()) if phrases is None else phrases)
+        self.templates: tuple[Template, ...] = tuple(dict.fromkeys(self._learn(phrase) for phrase in self.phrases))
 
     @classmethod
     def open(cls, registry: Registry, folder: Path | None) -> PhraseBook:
@@ -130,7 +130,7 @@ class PhraseBook:
         with suppress(OSError):  # a full disk or a read-only home costs time at the next start, nothing else
             folder.mkdir(parents=True, exist_ok=True)
             part = path.with_suffix(f".{os.getpid()}.part")
-            part.write_text(json.dumps([phrase.to_json() for phrase in book._phrases]), encoding="utf-8")
+            part.write_text(json.dumps([phrase.to_json() for phrase in book.phrases]), encoding="utf-8")
             part.replace(path)
             keep_newest(folder, "phrases-*.json")
         return book

@@ -12,10 +12,11 @@ import pytest
 from pydantic import Field
 
 from otto import AppName, Call, Duration, Location
-from otto.jsgf import LONGEST, LONGEST_VALUE, speech_grammar
+from otto.jsgf import LONGEST, LONGEST_VALUE, MANY, speech_grammar
 from otto.messages import SpeechGrammar
 from otto.phrases import PhraseBook
 from otto.skill import Example, SkillSpec, declare
+from otto.stt.jsgf import WordGraph, read_jsgf
 from otto.words import split_words
 from tests import bundled
 from tests.types.jsgf import Grammar
@@ -120,6 +121,11 @@ def whole() -> SpeechGrammar:
     return speech_grammar(bundled.book(), bundled.registry())
 
 
+@pytest.fixture(scope="module")
+def whole_graph(whole: SpeechGrammar) -> WordGraph:
+    return read_jsgf(whole.jsgf)
+
+
 def test_every_rule_of_the_bundled_grammar_is_there_once(whole: SpeechGrammar) -> None:
     defined = re.findall(r"^(?:public )?(<[^>]+>) =", whole.jsgf, re.MULTILINE)
     assert len(defined) == len(set(defined))
@@ -136,12 +142,25 @@ def test_the_words_are_those_of_the_rules(whole: SpeechGrammar) -> None:
     assert all(re.fullmatch(r"[a-z]+(?:'[a-z]+)*", word) for word in words)
 
 
-def test_short_examples_of_the_bundled_skills_can_be_said(whole: SpeechGrammar) -> None:
-    words = set(whole.words)
-    for item in bundled.aligned():
-        texts = [word.text for word in item.words]
-        if item.skill != "other" and not item.spans and len(texts) <= LONGEST and all(re.fullmatch("[a-z]+", text) for text in texts):
-            assert set(texts) <= words, item.example
+@pytest.mark.parametrize(
+    "said",
+    "what time is it|how much disk space is left|what timers are running|read my notes|cancel all timers|turn it up|pause the music"
+    "|could you set a timer for five minutes please|what's the weather in london".split("|"),
+)
+def test_common_phrases_of_the_bundled_skills_can_be_said(whole_graph: WordGraph, said: str) -> None:
+    assert whole_graph.accepts(said.split())
+
+
+def test_of_many_phrases_those_are_left_out_that_nobody_shares() -> None:
+    verbs, nouns = "raise lift boost crank push drive bring send".split(), "volume sound noise music level gain bass tone".split()
+    shared = {f"{verb} the {noun}": 'volume(action="up")' for verb in verbs for noun in nouns}
+    odd = {"bung us a bit more": 'volume(action="up")'}
+    assert len(shared) >= MANY
+    graph = read_jsgf(grammar_of(taught(volume, shared | odd))[1].jsgf)
+    assert graph.accepts("raise the music".split())
+    assert not graph.accepts("bung us a bit more".split())
+    graph = read_jsgf(grammar_of(taught(volume, {"raise the music": 'volume(action="up")'} | odd))[1].jsgf)
+    assert graph.accepts("bung us a bit more".split()), "of a few, each counts"
 
 
 def test_the_book_knows_most_that_the_grammar_admits(whole: SpeechGrammar) -> None:
