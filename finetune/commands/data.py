@@ -19,6 +19,10 @@ Skills = Annotated[str, typer.Option(metavar="installed|FILE.json|DIR", help="Th
 TokenizerFolder = Annotated[Path | None, typer.Option(metavar="FOLDER", help="Count tokens as the model in this folder does.", show_default=False)]
 Family = Annotated[str, typer.Option("--format", metavar="FAMILY", help="The model family whose prompt is rendered.")]
 
+Model = Annotated[str, typer.Option(metavar="NAME", help="The server's model.", show_default="openai.model of the settings")]
+BaseUrl = Annotated[str, typer.Option(metavar="URL", help="An OpenAI-compatible server.", show_default="openai.base_url of the settings")]
+ApiKeyEnv = Annotated[str, typer.Option(metavar="NAME", help="The environment variable with its key.", show_default=False)]
+
 
 def register(app: typer.Typer) -> None:
     """Add the group."""
@@ -96,7 +100,7 @@ def convert(
     note(f"{len(found.rows):,} rows written to {out}, and read back as they were.")
     for how, number in found.mended.most_common():
         note(f"mended, {how}: {number:,}")
-    show_left_out([(item.why, str(item)) for item in found.rejected])
+    show_left_out([("cannot be read", str(item)) for item in found.rejected])
     if side:
         note(f"What was left out is kept in {side}", "bad")
     raise typer.Exit(EXIT_DONE if found.rows and not side else EXIT_FAILED)
@@ -136,6 +140,98 @@ def tokens(
         out(f"  local   {duration(cost.seconds)} for LoRA on {parameters:g} billion parameters, at {tflops:g} TFLOPS sustained")
     if counter.estimate:
         note(ESTIMATE)
+
+
+@data.command()
+def generate(
+    skill: Annotated[str, typer.Option(metavar="NAME", help="The skill; `other` for stray talk.", show_default=False)],
+    n: Annotated[int, typer.Option("--n", min=1, help="New examples.")] = 5,
+    model: Model = "",
+    base_url: BaseUrl = "",
+    api_key_env: ApiKeyEnv = "",
+    offline: Annotated[bool, typer.Option("--offline", help="Ask no server: sample templates and values of the examples there are.")] = False,
+    append: Annotated[bool, typer.Option("--append", help="Add to the skill's example file, asking about each.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="With --append: add all without asking.")] = False,
+    file: Annotated[Path | None, typer.Option(metavar="FILE", help="With --append: add to this example file.", show_default=False)] = None,
+    near: Annotated[float, typer.Option(min=50, max=100, help="Set aside what is as similar to a known sentence, in percent.")] = 95.0,
+    seed: Annotated[int, typer.Option(help="Seed of what is drawn.")] = 0,
+    price_in: Annotated[float, typer.Option(min=0, metavar="DOLLARS", help="Price of a million tokens that are read.")] = 0.0,
+    price_out: Annotated[float, typer.Option(min=0, metavar="DOLLARS", help="… that are written.")] = 0.0,
+    state: Annotated[Path | None, typer.Option(metavar="FILE", help="Where a run that is broken off is kept.", show_default="in the cache")] = None,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Start over where a run was broken off.")] = False,
+    skills: Skills = "installed",
+) -> None:
+    """Make new examples of a skill and print them as an example file has them.
+
+    Each is parsed and validated; duplicates, near-duplicates and what nobody said are set aside, on the standard error.
+    A run that is broken off goes on when the same command is given again.
+    """
+    import random
+
+    from finetune.data import generate as work
+    from finetune.data.display import show_left_out, show_spent
+    from finetune.data.server import Server
+    from finetune.skills import load_skills
+    from otto.cli.output import note, out
+    from otto.errors import EXIT_DONE, EXIT_FAILED
+
+    if append and not yes:
+        _require_terminal()
+    registry = load_skills(skills)
+    spec = registry.get(skill)
+    target = (file or work.example_file(spec)) if append else None
+    server = None if offline else Server.of(model, base_url, api_key_env)
+    head = {"skill": skill, "from": server.model if server else "offline", "seed": seed}
+    path = state or _state_file(skill)
+    if fresh:
+        path.unlink(missing_ok=True)
+    journal = work.Journal(path, head)
+    if journal.found:
+        note(f"Going on with {path}")
+    checker = work.Checker(spec, registry, near)
+    rng = random.Random(f"{seed} {skill} {len(journal.found)}")
+    ask = work.asker(server, checker, journal, rng) if server else work.sampler(checker, rng)
+    try:
+        found = work.generate(n, checker, ask, journal, note)
+    finally:
+        if server:
+            show_spent(server.spent, price_in, price_out)
+    show_left_out([(item.reason, f"{item.said!r} {item.call}: {item.why}") for item in journal.found if item.why])
+    for candidate in found:
+        if target is None:
+            out(str(candidate))
+        elif candidate.said not in journal.decided:
+            if yes or _accepted(str(candidate)):
+                work.append(target, [candidate])
+                note(f"added to {target}")
+            journal.decide(candidate)
+    path.unlink(missing_ok=True)
+    if len(found) < n:
+        note(f"Only {len(found)} of {n}: nothing new came any more. A higher --near lets more pass.", "bad")
+    raise typer.Exit(EXIT_DONE if len(found) == n else EXIT_FAILED)
+
+
+def _require_terminal() -> None:
+    import sys
+
+    from otto.errors import UsageError
+
+    if not sys.stdin.isatty():
+        raise UsageError("--append asks about each example and there is no terminal", "add --yes, or leave --append out and review what is printed")
+
+
+def _accepted(example: str) -> bool:
+    from otto.cli.host import TerminalHost
+    from otto.cli.output import note
+
+    note(example, "")
+    return TerminalHost(quiet=True).confirm("Add it?")
+
+
+def _state_file(skill: str) -> Path:
+    from otto.config import load_settings
+
+    return load_settings().paths.cache / "generate" / f"{skill}.jsonl"
 
 
 def _corrections() -> list[tuple[str, Call]]:

@@ -227,11 +227,6 @@ def _row(aligned: Aligned, row: Row, part: str, registry: Registry, family: str,
     return TrainingRow(prompt, completion_of(prompt, answer), spec.name, row.template, example.where, part, example.text)
 
 
-def canonical(call: Call, registry: Registry) -> Call:
-    """The call in its one spelling. Raises UnknownSkill, InvalidCall."""
-    return Call(OTHER) if call.name == OTHER else registry.get(call.name).canonical(call)
-
-
 def with_corrections(examples: Sequence[Example], corrections: Iterable[tuple[str, Call]], registry: Registry) -> list[Example]:
     """The examples, and behind them what `otto fix` kept; a correction beats an example of the same words."""
     fixed = {

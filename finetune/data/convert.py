@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -235,9 +235,3 @@ def _straight(value: Any) -> Any:
     if isinstance(value, list):
         return [_straight(item) for item in value]
     return {name: _straight(item) for name, item in value.items()} if isinstance(value, dict) else value
-
-
-def places(rejected: Iterable[Rejected]) -> Iterator[tuple[str, str]]:
-    """(why, where) of each."""
-    for item in rejected:
-        yield item.why, str(item)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from otto.cli.output import add_row, new_table, note
 
@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from finetune.data.collect import Collected
+    from finetune.data.server import Spent
 
 LISTED = 10  # dropped rows of one reason that are shown; the file of --report counts all
 BAR = 40  # characters
@@ -97,8 +98,8 @@ def histogram(values: Sequence[int], bins: int = BINS, width: int = BAR) -> list
     return [f"{label:>{wide}} {bar:<{width}} {count:,}" for label, bar, count in zip(labels, bars, counts, strict=True)]
 
 
-def show_settings(rows: Mapping[str, Any]) -> None:
-    """Names and values, one a line."""
-    wide = max(map(len, rows), default=0)
-    for name, value in rows.items():
-        note(f"{name:<{wide}}  {value}")
+def show_spent(spent: Spent, price_in: float, price_out: float) -> None:
+    """What was asked of a server; its cost where prices are known."""
+    cost = f", {spent.dollars(price_in, price_out):.4f} dollars" if price_in or price_out else ""
+    broken = f", {spent.broken:,} answers that could not be used" if spent.broken else ""
+    note(f"{spent.requests:,} requests, {spent.prompt_tokens:,} tokens read and {spent.completion_tokens:,} written{cost}{broken}")
