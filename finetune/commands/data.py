@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
 from otto.cli.new import new_app
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from finetune.data.pairs import LeftOut
+    from finetune.rows import PreferenceRow
     from otto.call import Call
+    from otto.history import Entry, History
+
+T = TypeVar("T")
 
 data = new_app(help="Collect, make, convert and count training data.", no_args_is_help=True)
 
@@ -58,6 +65,7 @@ def collect(
     from otto.errors import EXIT_DONE, EXIT_FAILED
     from otto.tomlfile import replace_file
 
+    work.check_family(family)
     counter = open_tokenizer(tokenizer)
     registry = load_skills(skills)
     examples = work.read_examples(files or [], registry)
@@ -211,6 +219,111 @@ def generate(
     raise typer.Exit(EXIT_DONE if len(found) == n else EXIT_FAILED)
 
 
+@data.command()
+def pairs(
+    rows: Annotated[Path | None, typer.Option(metavar="FILE", help="Training rows: each right call against a wrong one.", show_default=False)] = None,
+    ranked: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Ranked answers, a tree or a message a line: best against worst.", show_default=False)
+    ] = None,
+    fixes: Annotated[bool, typer.Option("--fixes", help="What `otto fix` kept against what was done.")] = False,
+    a_row: Annotated[int, typer.Option(min=1, max=8, help="With --rows: wrong calls for each.")] = 1,
+    ask: Annotated[bool, typer.Option("--ask", help="With --rows: ask a server for the wrong calls; else rules make them.")] = False,
+    model: Model = "",
+    base_url: BaseUrl = "",
+    api_key_env: ApiKeyEnv = "",
+    family: Family = "mistral-instruct",
+    seed: Annotated[int, typer.Option(help="Seed of what is drawn.")] = 0,
+    skills: Skills = "installed",
+) -> None:
+    """Make preference rows (prompt, chosen, rejected), JSON lines on the standard output.
+
+    Wrong calls are near the right one: another skill, another argument, an invented one, a call for stray talk. Each is scored, and kept only
+    where it really is wrong.
+    """
+    import random
+    from collections import Counter
+
+    from finetune.data import pairs as work
+    from finetune.data.display import show_left_out, show_spent
+    from finetune.data.server import Server
+    from finetune.rows import read_training_rows
+    from finetune.skills import load_skills
+    from otto.cli.output import emit, note
+    from otto.errors import EXIT_DONE, EXIT_FAILED, UsageError
+
+    if not (rows or ranked or fixes):
+        raise UsageError("There is nothing to make pairs of", "give --rows FILE, --ranked FILE or --fixes")
+    counts: Counter[str] = Counter()
+    left_out = work.LeftOut()
+    rng = random.Random(seed)
+    if ranked:
+        for row in _ranked(ranked, left_out):
+            emit(row.to_json())
+            counts["ranked answers"] += 1
+    if rows or fixes:
+        registry = load_skills(skills)
+    if rows:
+        given = read_training_rows(rows)
+        work.check_rows(given, registry)
+        server = Server.of(model, base_url, api_key_env) if ask else None
+        try:
+            for row in work.judged(given, registry, rng, left_out, a_row=a_row, server=server):
+                emit(row.to_json())
+                counts[row.why] += 1
+        finally:
+            if server:
+                show_spent(server.spent, 0, 0)
+    if fixes:
+        for row in work.corrected(_history(), registry, family, rng, left_out):
+            emit(row.to_json())
+            counts["corrections"] += 1
+    note(f"{sum(counts.values()):,} pairs: " + ", ".join(f"{why} {number:,}" for why, number in counts.most_common()))
+    show_left_out(left_out.items)
+    raise typer.Exit(EXIT_DONE if counts else EXIT_FAILED)
+
+
+@data.command()
+def reflect(
+    rows: Annotated[Path, typer.Argument(metavar="FILE", help="Training rows.", show_default=False)],
+    mistakes: Annotated[float, typer.Option(min=0, max=1, help="Share of rows with a planted mistake that is noticed.")] = 0.5,
+    seed: Annotated[int, typer.Option(help="Seed of what is planted where.")] = 0,
+    skills: Skills = "installed",
+) -> None:
+    """Turn training rows into rows that answer with <thinking>, <reflection> and <output>, JSON lines on the standard output."""
+    import random
+    from collections import Counter
+
+    from finetune.data.display import show_left_out
+    from finetune.data.pairs import LeftOut, check_rows
+    from finetune.data.reflect import CLEAN, PLANTED
+    from finetune.data.reflect import reflect as work
+    from finetune.rows import read_training_rows
+    from finetune.skills import load_skills
+    from otto.cli.output import emit, note
+    from otto.errors import EXIT_DONE, EXIT_FAILED
+
+    registry = load_skills(skills)
+    given = read_training_rows(rows)
+    check_rows(given, registry)
+    left_out = LeftOut()
+    counts: Counter[str] = Counter()
+    for row, kind in work(given, registry, random.Random(seed), left_out, mistakes=mistakes):
+        emit(row.to_json())
+        counts[kind] += 1
+    note(f"{sum(counts.values()):,} rows: {counts[PLANTED]:,} with a planted mistake, {counts[CLEAN]:,} clean")
+    show_left_out(left_out.items)
+    raise typer.Exit(EXIT_DONE if counts else EXIT_FAILED)
+
+
+def _ranked(path: Path, left_out: LeftOut) -> list[PreferenceRow]:
+    from finetune.data.trees import pairs_of, read_trees
+
+    replies, problems = read_trees(path)
+    found = pairs_of(replies)
+    left_out.items += [*(("cannot be read", str(problem)) for problem in problems), *found.left_out]
+    return found.rows
+
+
 def _require_terminal() -> None:
     import sys
 
@@ -236,6 +349,15 @@ def _state_file(skill: str) -> Path:
 
 def _corrections() -> list[tuple[str, Call]]:
     """What `otto fix` kept, oldest first."""
+    return _of_history(lambda history: history.corrections())
+
+
+def _history() -> list[Entry]:
+    """All turns, oldest first."""
+    return _of_history(lambda history: history.recent(2**31)[::-1])
+
+
+def _of_history(read: Callable[[History], list[T]]) -> list[T]:
     from otto.cli.output import note
     from otto.config import load_settings
     from otto.history import History
@@ -243,6 +365,6 @@ def _corrections() -> list[tuple[str, Call]]:
 
     database = Database(load_settings().paths.data / DATABASE_NAME, note)
     try:
-        return History(database).corrections()
+        return read(History(database))
     finally:
         database.close()

@@ -8,17 +8,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from finetune.data.judge import canonical
 from finetune.data.split import SHARE, TRAIN, part_of
 from finetune.data.tokenizer import LIMITS, Tokenizer, summary
 from finetune.embedded.rows import Row, row_of
 from finetune.rows import Text, TrainingRow, text_of
 from otto.align import Aligned, align
 from otto.call import Call
-from otto.errors import ExampleError, InvalidCall, Problem, StoreError
+from otto.errors import ExampleError, InvalidCall, Problem, StoreError, UsageError
 from otto.examples import read_example_file
-from otto.prompt import messages, render
+from otto.prompt import FAMILIES, messages, render
 from otto.registry import Registry
-from otto.router.format import span_call
 from otto.skill import OTHER, Example, SkillSpec
 from otto.templates import written_out
 from otto.words import normal_text
@@ -122,10 +122,14 @@ def collect(
         shots: examples of each skill that the prompt shows.
         limit: tokens that the model reads; None is what the tokenizer's model says, or the family's.
         held_out: share of templates and of values for validation and for test each.
+
+    Raises:
+        UsageError: there is no such family, or its model is not trained on such rows.
     """
+    check_family(family)
     given = list(examples)
     kept, dropped = _without_repeats([_aligned(example, registry) for example in given], registry)
-    shown = [] if family == "embedded" else [row_of(_aligned(example, registry)) for spec in registry for example in spec.examples[:shots]]
+    shown = [row_of(_aligned(example, registry)) for spec in registry for example in spec.examples[:shots]]
     rows: list[TrainingRow] = []
     for aligned in kept:
         row = row_of(aligned)
@@ -137,6 +141,15 @@ def collect(
     lengths = tokenizer.counts([text_of(row.prompt) + row.answer for row in rows])
     own_limit = limit or tokenizer.limit or LIMITS[family]
     return Collected(rows, dropped, len(given), own_limit, lengths, tokenizer.estimate)
+
+
+def check_family(family: str) -> None:
+    """Raises UsageError where rows cannot be made for it."""
+    known = [name for name in FAMILIES if name != "embedded"]
+    if family == "embedded":
+        raise UsageError("The embedded router's models learn from other rows", "train them with `otto finetune embedded`")
+    if family not in known:
+        raise UsageError(f"There is no format {family}", f"use one of: {', '.join(known)}")
 
 
 def prompt_of(family: str, registry: Registry, said: str, shots: int = 1) -> Text:
@@ -219,10 +232,7 @@ def _is_shown(row: Row, shown: Iterable[Row]) -> bool:
 def _row(aligned: Aligned, row: Row, part: str, registry: Registry, family: str, shots: int) -> TrainingRow:
     example = aligned.example
     spec = registry.specs.get(example.call.name, NONE)
-    if family == "embedded":
-        answer = span_call(spec, row.words, row.spans, row.fixed)
-    else:
-        answer = str(example.call if example.call.name == OTHER else spec.canonical(example.call))
+    answer = str(canonical(example.call, registry))
     prompt = prompt_of(family, registry, example.text, shots)
     return TrainingRow(prompt, completion_of(prompt, answer), spec.name, row.template, example.where, part, example.text)
 

@@ -62,12 +62,14 @@ class Mistakes:
                     return Mistake(str(call), kind)
         return None
 
-    def _wrong_skill(self, right: Call, said: str) -> Call | None:
+    def _wrong_skill(self, right: Call, _: str) -> Call | None:
         """Another skill with as many of the right values as fit it, and no value that was not said."""
         fitting: dict[int, list[Call]] = {}
+        own = self._registry.get(right.name)
+        said_values = [value for name, value in right.arguments.items() if not _options(own.parameter(name))]
         for spec in self._rng.sample(self._specs, len(self._specs)):
             if spec.name != right.name:
-                call = self._carried(spec, list(right.arguments.values()))
+                call = self._carried(spec, said_values)
                 if call:
                     fitting.setdefault(len(call.arguments), []).append(call)
         return self._rng.choice(fitting[max(fitting)][:4]) if fitting else None

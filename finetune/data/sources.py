@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from finetune.data.cells import AS_IT_IS, CellError, read_cell
-from otto.errors import StoreError, UsageError
+from otto.errors import MissingExtra, StoreError, UsageError
 
 KINDS = (".csv", ".tsv", ".json", ".jsonl", ".ndjson")
 _BOMS = (("utf-8-sig", b"\xef\xbb\xbf"), ("utf-32", b"\xff\xfe\0\0"), ("utf-32", b"\0\0\xfe\xff"), ("utf-16", b"\xff\xfe"), ("utf-16", b"\xfe\xff"))
@@ -95,8 +95,10 @@ def _encoding(data: bytes) -> tuple[str, bool]:
         data.decode("utf-8")
         return "utf-8", False
     except UnicodeDecodeError:
-        from charset_normalizer import from_bytes
-
+        try:
+            from charset_normalizer import from_bytes
+        except ModuleNotFoundError:
+            raise MissingExtra("charset-normalizer", "finetune") from None
         best = from_bytes(data, cp_isolation=_LIKELY).best()
         return (best.encoding if best else "utf-8"), True
 

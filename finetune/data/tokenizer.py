@@ -12,7 +12,6 @@ from otto.errors import StoreError
 
 ESTIMATE = "Tokens are counted with the embedded Llama's own tokenizer: an estimate. For a model's real counts: --tokenizer FOLDER"
 LIMITS = {  # tokens that the models of a family read at least, where no model says its own
-    "embedded": 1024,
     "mistral-instruct": 8192,
     "llama-2": 4096,
     "llama-2-chat": 4096,
