@@ -147,7 +147,7 @@ def _type_fault(value: Any, possible: Sequence[Any], kind: type, inner: type | N
     return (None, True) if type(value) is answered else ("type_error:simple", False)
 
 
-def _items_fit(value: Sequence[Any], possible: Any, inner: type) -> bool:
+def _items_fit(value: Any, possible: Any, inner: type) -> bool:
     return not isinstance(possible, list) or all(_type_fault(item, possible, inner, None)[0] is None for item in value)
 
 

@@ -19,7 +19,7 @@ from eval.cases import Case
 from eval.reading import Read
 from otto.call import Call
 from otto.errors import CallSyntaxError, Problem
-from otto.parameters import Parameter
+from otto.parameters import MISSING, Parameter
 from otto.registry import Registry
 from otto.skill import OTHER, SkillSpec
 
@@ -55,7 +55,7 @@ def read_bfcl(sources: Sequence[str]) -> BfclRead:
 
 
 def spec_of_function(function: Function) -> SkillSpec:
-    """A function as a skill. A parameter that is a dictionary, or a list of lists or dictionaries, is left out: nothing said can be turned into it."""
+    """A function as a skill. A parameter that is a dictionary, or a list of lists or dictionaries, is left out."""
     properties = function["parameters"]["properties"]
     required = set(function["parameters"].get("required", ()))
     found = [_parameter(name, declared, name in required) for name, declared in properties.items()]
@@ -151,10 +151,11 @@ def _parameter(name: str, declared: Mapping[str, Any], required: bool) -> Parame
         python_name(name),
         " ".join(str(declared.get("description", "")).split()),
         required=required,
+        default=MISSING if required else None,
         choices=choices,
         plain=None if choices else plain,
         is_list=is_list,
-        **({} if required else {"default": None, "nullable": True}),
+        nullable=not required,
     )
 
 

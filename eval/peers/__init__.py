@@ -20,7 +20,7 @@ class Peer:
 
 
 PEERS: Mapping[str, Peer] = {
-    "hassil": Peer("hassil", "templates from the training rows; a slot takes the values that the rows have"),
+    "hassil": Peer("hassil", "templates from the training rows; a slot takes their values, or any words where the rows hardly repeat one"),
     "hassil-wildcards": Peer("hassil", "the same templates; a slot takes any words"),
     ASSIST: Peer("home-assistant-intents", "Home Assistant's own English sentences, asked only about what they can express"),
     "padatious": Peer("padatious", "templates and values from the training rows"),

@@ -12,9 +12,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from eval.peers import ASSIST, PEERS
+from eval.peers import ASSIST
 from eval.peers.assist import assist_call
 from eval.peers.lesson import Lesson, plain_words
+from eval.runner import PROCESS_CPU
 from otto.call import Call
 from otto.errors import OttoError
 from otto.messages import Route
@@ -58,7 +59,7 @@ class PeerRouter:
             cpu = float(reply["cpu"])
         except (KeyError, TypeError, ValueError, IndexError, AttributeError):
             raise PeerError(f"{self.name} answered what is no answer") from None
-        return Route(text, (call,), 1.0, self.name, (time.perf_counter() - started) * 1000, timings={"process_cpu": cpu})
+        return Route(text, (call,), 1.0, self.name, (time.perf_counter() - started) * 1000, timings={PROCESS_CPU: cpu})
 
     def update(self, registry: Registry) -> None:
         """Peers are made once."""
@@ -125,7 +126,3 @@ def _started(python: Path, worker: Path) -> subprocess.Popen[str]:
         )
     except OSError as error:
         raise PeerError(f"The peers are not installed ({error.strerror})", "run: otto eval bench --install-peers") from None
-
-
-def package_of(name: str) -> str:
-    return PEERS[name].package

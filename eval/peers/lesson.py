@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,6 +16,7 @@ from otto.skill import OTHER, SkillSpec
 
 # What a user of a template engine lists as words to skip; Otto's PhraseBook takes the same ones off.
 SKIP_WORDS = "please|thanks|thank you|hey otto|okay otto|hello otto|otto|um|uh|can you|could you|would you|for me".split("|")
+REPEATED = 3  # times that a value is said on average, or the slot is one of any words
 _NOT_WORDS = re.compile(r"[()\[\]{}<>|\\.,;:!?…\"“”«»¿¡*#]")
 
 
@@ -24,8 +26,13 @@ class Slot:
 
     skill: str
     parameter: str
-    free: bool  # any words, whatever the examples say
-    values: dict[str, None] = field(default_factory=dict)  # in their order, each once
+    declared_free: bool | None  # whether the declaration says "any words"; None where it does not tell
+    values: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def free(self) -> bool:
+        """Any words: by its declaration, or since its examples hardly ever say a value again."""
+        return sum(self.values.values()) < REPEATED * len(self.values) if self.declared_free is None else self.declared_free
 
 
 @dataclass
@@ -95,9 +102,10 @@ class Lesson:
             number = numbers.setdefault((spec.name, span.parameter), len(self.slots))
             if number == len(self.slots):
                 # A signature has no type but text, so that its text may well be one of a list; a skill that says `str` means any words.
-                free = spec.target is not None and spec.parameter(span.parameter).free_text
+                parameter = spec.parameter(span.parameter)
+                free = None if spec.target is None and parameter.free_text else parameter.free_text
                 self.slots.append(Slot(spec.name, span.parameter, free))
-            self.slots[number].values[aligned.said(span)] = None
+            self.slots[number].values[plain_words(aligned.said(span)).lower()] += 1
             parts += [_NOT_WORDS.sub(" ", text[at : aligned.words[span.first].start]), f"{{s{number}}}"]
             at = aligned.words[span.last].end
         return " ".join("".join([*parts, _NOT_WORDS.sub(" ", text[at:])]).split())

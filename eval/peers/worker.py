@@ -18,20 +18,24 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from importlib import metadata
+from importlib import import_module, metadata
 from typing import Any, TextIO
 
-Found = "tuple[int | str | None, Mapping[str, str]]"  # the number of an intent, or a name of the peer's own; what each slot captured
-Answerer = Callable[[str], Any]  # text → Found
-NOTHING: Any = (None, {})
+# text → the number of an intent, a name of the peer's own, or None; and what each slot captured
+Answerer = Callable[[str], "tuple[int | str | None, Mapping[str, str]]"]
+NOTHING: tuple[None, dict[str, str]] = (None, {})
 KEYWORDS = 40  # of an intent, for adapt
 KEYWORD_SHARE = 0.3  # of a keyword's sentences that belong to the intent, at least
 
 
+def _of(module: str, name: str) -> Any:
+    """Something of a module of the peers' environment, which Otto's own does not have."""
+    return getattr(import_module(module), name)
+
+
 def hassil(lesson: Mapping[str, Any], closed: bool = True) -> Answerer:
     """Home Assistant's recogniser of sentence templates."""
-    from hassil import recognize_best
-    from hassil.intents import Intents
+    recognize_best, Intents = _of("hassil", "recognize_best"), _of("hassil.intents", "Intents")
 
     def slot_list(slot: Mapping[str, Any]) -> dict[str, Any]:
         if not closed or slot["free"] or not slot["values"]:
@@ -47,7 +51,7 @@ def hassil(lesson: Mapping[str, Any], closed: bool = True) -> Answerer:
         }
     )
 
-    def answer(text: str) -> Any:
+    def answer(text: str) -> tuple[int | str | None, Mapping[str, str]]:
         match = recognize_best(text, intents)
         if match is None:
             return NOTHING
@@ -62,14 +66,11 @@ def hassil_wildcards(lesson: Mapping[str, Any]) -> Answerer:
 
 def home_assistant(lesson: Mapping[str, Any]) -> Answerer:
     """hassil with Home Assistant's own sentences, in a home without rooms and devices."""
-    from hassil import recognize_best
-    from hassil.intents import Intents, TextSlotList
-    from home_assistant_intents import get_intents
+    recognize_best, lists = _of("hassil", "recognize_best"), _of("hassil.intents", "TextSlotList")
+    intents = _of("hassil.intents", "Intents").from_dict(_of("home_assistant_intents", "get_intents")("en"))
+    home = {name: lists.from_strings([], name=name) for name in ("area", "floor", "name")}
 
-    intents = Intents.from_dict(get_intents("en"))
-    home = {name: TextSlotList.from_strings([], name=name) for name in ("area", "floor", "name")}
-
-    def answer(text: str) -> Any:
+    def answer(text: str) -> tuple[int | str | None, Mapping[str, str]]:
         match = recognize_best(text, intents, slot_lists=home)
         if match is None:
             return NOTHING
@@ -79,15 +80,13 @@ def home_assistant(lesson: Mapping[str, Any]) -> Answerer:
 
 
 def padacioso(lesson: Mapping[str, Any]) -> Answerer:
-    from padacioso import IntentContainer
-
-    container = IntentContainer()
+    container = _of("padacioso", "IntentContainer")()
     for name, slot in lesson["slots"].items():
         container.add_entity(name, slot["values"])
     for number, templates in enumerate(lesson["intents"]):
         container.add_intent(str(number), templates)
 
-    def answer(text: str) -> Any:
+    def answer(text: str) -> tuple[int | str | None, Mapping[str, str]]:
         # calc_intent forks a pool of processes for every query; this is what it does in them, and how it chooses.
         matches = [container._match(text, name, regexes) for name, regexes in container.intent_samples.items()]
         best = max((match for match in matches if match), key=lambda match: match["conf"], default=None)
@@ -97,16 +96,14 @@ def padacioso(lesson: Mapping[str, Any]) -> Answerer:
 
 
 def padatious(lesson: Mapping[str, Any]) -> Answerer:
-    from padatious import IntentContainer
-
-    container = IntentContainer(tempfile.mkdtemp(prefix="padatious-"))
+    container = _of("padatious", "IntentContainer")(tempfile.mkdtemp(prefix="padatious-"))
     for name, slot in lesson["slots"].items():
         container.add_entity(name, slot["values"])
     for number, templates in enumerate(lesson["intents"]):
         container.add_intent(str(number), templates)
     container.train(single_thread=True)
 
-    def answer(text: str) -> Any:
+    def answer(text: str) -> tuple[int | str | None, Mapping[str, str]]:
         match = container.calc_intent(text)
         # 0.5 is the least that Mycroft acts on.
         return (int(match.name), dict(match.matches)) if match.name and match.conf > 0.5 else NOTHING
@@ -116,22 +113,19 @@ def padatious(lesson: Mapping[str, Any]) -> Answerer:
 
 def adapt(lesson: Mapping[str, Any]) -> Answerer:
     """Keywords of each intent and values of each slot; adapt takes the intent whose words cover most of the sentence."""
-    from adapt.engine import IntentDeterminationEngine
-    from adapt.intent import IntentBuilder
-
-    engine = IntentDeterminationEngine()
+    engine = _of("adapt.engine", "IntentDeterminationEngine")()
     for name, slot in lesson["slots"].items():
         for value in slot["values"]:
             engine.register_entity(value, name)
     for number, keywords in enumerate(_keywords(lesson["intents"])):
         for keyword in keywords:
             engine.register_entity(keyword, f"k{number}")
-        builder = IntentBuilder(str(number)).require(f"k{number}")
+        builder = _of("adapt.intent", "IntentBuilder")(str(number)).require(f"k{number}")
         for name in sorted(set(re.findall(r"\{(\w+)\}", " ".join(lesson["intents"][number])))):
             builder = builder.optionally(name)
         engine.register_intent_parser(builder.build())
 
-    def answer(text: str) -> Any:
+    def answer(text: str) -> tuple[int | str | None, Mapping[str, str]]:
         best = max(engine.determine_intent(text), key=lambda match: match["confidence"], default=None)
         if best is None:
             return NOTHING

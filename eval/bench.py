@@ -1,0 +1,304 @@
+"""`otto eval bench`: public suites, Otto's engines and peers side by side.
+
+Every engine of every suite is a run as `otto eval run` makes it, in a folder of its own: it goes on after a break, and two of them can be compared.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from eval.measure import Opener, Options, Watcher, measure
+from eval.peers import ASSIST, PEERS
+from eval.peers.client import PeerRouter, peer_opener
+from eval.peers.install import peers_python
+from eval.skillset import INSTALLED
+from otto.call import Call
+from otto.config import Settings, load_settings
+from otto.errors import OttoError, UsageError
+from otto.messages import Route
+from otto.paths import room
+from otto.registry import Registry
+from otto.skill import OTHER
+
+ENGINES = ("phrases", "tagger", "llama", "embedded")
+RETRIEVER = "retriever"
+CANDIDATES = 6
+
+
+@dataclass(frozen=True)
+class Suite:
+    """Cases, the skills to route to, and what teaches an engine."""
+
+    name: str
+    what: str
+    cases: tuple[str, ...]  # files; those of the data folder by their names alone
+    skills: str = INSTALLED
+    train: str = ""
+    candidates: int | None = None
+    engines: tuple[str, ...] = ENGINES
+    published: tuple[tuple[str, float, str], ...] = ()  # (system, exact calls in %, where)
+
+    @property
+    def is_public(self) -> bool:
+        return self.skills != INSTALLED
+
+    @property
+    def teaches(self) -> bool:
+        """Whether there is anything that a peer can be made from."""
+        return not self.is_public or bool(self.train)
+
+
+SUITES: Mapping[str, Suite] = {
+    suite.name: suite
+    for suite in (
+        Suite(
+            "snips",
+            "SNIPS 2017-06: 7 skills with many arguments; engines learn from its training set",
+            ("snips_test.jsonl",),
+            "skills/snips.json",
+            "snips_train.jsonl",
+            published=(
+                ("slot-gated (Goo et al. 2018)", 75.5, "sentence accuracy"),
+                ("capsule-NLU (Zhang et al. 2019)", 80.9, "sentence accuracy"),
+                ("stack-propagation (Qin et al. 2019)", 86.9, "sentence accuracy"),
+                ("joint BERT (Chen et al. 2019)", 92.8, "sentence accuracy"),
+            ),
+        ),
+        Suite(
+            "hwu64",
+            "HWU64: 58 skills of a home assistant; learnt from HWU64, asked with SLURP's devel set, which has the same skills",
+            ("slurp_devel.jsonl",),
+            "skills/hwu64.json",
+            "hwu64_train.jsonl",
+        ),
+        Suite(
+            "clinc",
+            "CLINC150: 150 skills without arguments, and questions that are out of scope",
+            ("clinc_val.jsonl",),
+            "skills/clinc.json",
+            "clinc_train.jsonl",
+        ),
+        Suite("desk", "Otto's bundled skills and stray talk: sentences of a third hand that nothing was trained or tuned on", ()),
+        Suite(
+            "candidates",
+            f"Skills never seen, from Schema-Guided Dialogue's dev set: the right one among {CANDIDATES}, by signature and description alone",
+            ("sgd_dev.jsonl",),
+            "skills/sgd.json",
+            candidates=CANDIDATES,
+            engines=("llama", "embedded", RETRIEVER),
+        ),
+    )
+}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is to be measured."""
+
+    data: Path | None
+    suites: tuple[str, ...]
+    engines: tuple[str, ...]  # of Otto
+    peers: tuple[str, ...]
+    limit: int | None
+    seed: int
+    runs: Path
+
+    @classmethod
+    def of(cls, data: Path | None, suites: str, engines: str, peers: str, limit: int | None, seed: int, runs: Path) -> Plan:
+        """From a command's options. Raises UsageError for a name that there is not, and for a suite whose data are missing."""
+        everything = tuple(name for name in SUITES if data is not None or not SUITES[name].is_public)
+        plan = cls(
+            data,
+            _named("suite", suites, SUITES, everything),
+            _named("engine", engines, (*ENGINES, RETRIEVER), (*ENGINES, RETRIEVER)),
+            () if peers == "none" else _named("peer", peers, PEERS, tuple(PEERS)),
+            limit,
+            seed,
+            runs,
+        )
+        for suite in (SUITES[name] for name in plan.suites):
+            plan._require_data(suite)
+        return plan
+
+    def _require_data(self, suite: Suite) -> None:
+        if not suite.is_public:
+            return
+        if self.data is None:
+            raise UsageError(f"The suite {suite.name} needs its data", "name their folder with --data DIR; docs/eval.md says what is in it")
+        for name in (*suite.cases, suite.skills, suite.train):
+            if name and not (self.data / name).is_file():
+                raise UsageError(f"The suite {suite.name} needs {self.data / name}, which is not there", "docs/eval.md says what the folder holds")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One engine on one suite."""
+
+    engine: str
+    summary: dict[str, Any] | None = None
+    missing: str = ""  # why there is no summary
+    note: str = ""
+
+
+@dataclass
+class Report:
+    """All that was measured."""
+
+    plan: Plan
+    rows: dict[str, list[Row]] = field(default_factory=dict)  # suite → rows
+    versions: dict[str, str] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        return {"versions": self.versions, "suites": {suite: [asdict(row) for row in rows] for suite, rows in self.rows.items()}}
+
+
+class RetrieverRouter:
+    """The sentence encoder alone: the skill whose examples or description lie nearest. It knows no arguments and always acts."""
+
+    name = RETRIEVER
+
+    def __init__(self, registry: Registry) -> None:
+        self.update(registry)
+
+    def route(self, text: str) -> Route:
+        import time
+
+        started = time.perf_counter()
+        (name,) = self._retriever.nearest(text, 1)
+        return Route(text, (Call(name),), 1.0, self.name, (time.perf_counter() - started) * 1000)
+
+    def update(self, registry: Registry) -> None:
+        from otto.router.retriever import Retriever
+
+        self._retriever = Retriever([spec for spec in registry if spec.name != OTHER])
+
+
+def run_bench(plan: Plan, settings: Settings, watcher: Watcher) -> Report:
+    """Measure everything; what cannot be measured is a row that says why. Raises KeyboardInterrupt: what was measured is in the runs' folders."""
+    # A home of its own: what this user has taught Otto, or set, is no part of a benchmark.
+    own = load_settings(environ={"OTTO_HOME": str(settings.paths.cache / "bench")})
+    report = Report(plan)
+    for name in plan.suites:
+        suite = SUITES[name]
+        report.rows[name] = []
+        for engine in (*[engine for engine in suite.engines if engine in plan.engines], *plan.peers):
+            watcher.note(f"{name}: {engine} …")
+            report.rows[name].append(_row(plan, suite, engine, own, peers_python(settings), watcher, report.versions))
+    return report
+
+
+def _row(
+    plan: Plan, suite: Suite, engine: str, settings: Settings, python: Path, watcher: Watcher, versions: dict[str, str]
+) -> Row:
+    opened: list[PeerRouter] = []
+    try:
+        missing = _inexpressible(suite, engine)
+        if missing:
+            return Row(engine, missing=missing)
+        folder = plan.runs / suite.name / engine
+        measured = measure(_options(plan, suite, engine, folder), settings, folder, watcher=watcher, opener=_opener(engine, python, opened))
+        stopped = f"stopped: {measured.stopped}" if measured.stopped else ""
+        if not measured.summary["n"]:
+            return Row(engine, missing=stopped)
+        if engine in PEERS:
+            _remember(folder, opened)
+        note = _note(folder, engine)
+        versions.update({name: version for name, version in measured.summary["versions"].items() if name != "skills"} | _peer_versions(folder))
+        return Row(engine, measured.summary, note="; ".join(part for part in (note, stopped) if part))
+    except OttoError as error:
+        return Row(engine, missing=str(error))
+    finally:
+        for peer in opened:
+            peer.close()
+
+
+def _inexpressible(suite: Suite, engine: str) -> str:
+    """Why an engine cannot take part in a suite at all; "" where it can."""
+    if engine not in PEERS:
+        return ""
+    if engine == ASSIST:
+        return "" if not suite.is_public else "its own sentences know none of these skills, and it learns no others"
+    return "" if suite.teaches else "it is made from sentences, and these skills have none"
+
+
+def _options(plan: Plan, suite: Suite, engine: str, folder: Path) -> Options:
+    data = plan.data or Path()
+    cases = tuple(str(data / name) for name in suite.cases) if suite.is_public else desk_files()
+    if engine == ASSIST:
+        cases = (str(_expressible(cases, folder)),)
+    return Options(
+        cases,
+        skills=str(data / suite.skills) if suite.is_public else INSTALLED,
+        train=str(data / suite.train) if suite.train else "",
+        router=engine,
+        candidates=suite.candidates,
+        limit=plan.limit,
+        seed=plan.seed,
+    )
+
+
+def desk_files() -> tuple[str, ...]:
+    """The held-out example files of the bundled skills."""
+    return tuple(map(str, sorted((room("finetune") / "embedded" / "test").glob("*_examples.txt"))))
+
+
+def _expressible(cases: Sequence[str], folder: Path) -> Path:
+    """The cases that Home Assistant's sentences have a call for, and all stray talk, as a file in the run's folder."""
+    from eval.peers.assist import expresses
+    from eval.reading import read_cases
+
+    registry = Registry.load(entry_points=False)
+    rows = [
+        {"id": case.id, "text": case.text, "group": case.group, "call": None if case.stray else [str(call) for call in case.gold[0]]}
+        for case in read_cases(cases, registry).cases
+        if all(expresses(call) for call in case.gold[0])
+    ]
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "cases.jsonl"
+    path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
+    return path
+
+
+def _opener(engine: str, python: Path, opened: list[PeerRouter]) -> Opener | None:
+    if engine == RETRIEVER:
+        return lambda registry, settings: RetrieverRouter(registry)
+    return peer_opener(engine, python, opened) if engine in PEERS else None
+
+
+def _remember(folder: Path, opened: Sequence[PeerRouter]) -> None:
+    """What only an open peer knows, for a later start that runs nothing anew."""
+    for peer in opened:
+        about = {"versions": dict(peer.versions), "examples": peer.lesson.examples, "unused": peer.lesson.unused}
+        (folder / "peer.json").write_text(json.dumps(about) + "\n", encoding="utf-8")
+
+
+def _about_peer(folder: Path) -> dict[str, Any]:
+    try:
+        found: dict[str, Any] = json.loads((folder / "peer.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found
+
+
+def _peer_versions(folder: Path) -> dict[str, str]:
+    return dict(_about_peer(folder).get("versions", {}))
+
+
+def _note(folder: Path, engine: str) -> str:
+    if engine == ASSIST:
+        return "asked only about what it can express"
+    about = _about_peer(folder)
+    unused, examples = about.get("unused", 0), about.get("examples", 0)
+    return f"{unused:,} of {examples:,} training rows are no template" if unused else ""
+
+
+def _named(kind: str, given: str, known: Mapping[str, Any] | Sequence[str], default: tuple[str, ...]) -> tuple[str, ...]:
+    names = tuple(dict.fromkeys(part.strip() for part in given.split(",") if part.strip()))
+    for name in names:
+        if name not in known:
+            raise UsageError(f"There is no {kind} {name}", f"use some of: {', '.join(known)}")
+    return names or default
