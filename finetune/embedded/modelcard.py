@@ -29,7 +29,7 @@ def model_card(card: dict[str, Any]) -> str:
         "",
         f"- `llama.onnx`: a Llama of {llama['parameters'] / 1e6:.1f} million parameters, trained from scratch, int8: reads signatures, writes calls.",
         "- `encoder.onnx`: a sentence encoder tuned from all-MiniLM-L6-v2, its vocabulary cut down, int8.",
-        "- `tagger.npz`: a linear classifier and a conditional random field, trained on all examples of the bundled skills.",
+        "- `tagger.npz`: a linear classifier and a conditional random field for each skill, trained on all examples of the bundled skills.",
         "- `calibration.json`: what both models' evidence is worth, and from when on Otto acts.",
         "",
         "| file | bytes | sha256 |",

@@ -26,10 +26,15 @@ class SpanModel:
     crf: bytes  # CRFsuite's own format
     outside: Mapping[str, int]  # word → in how many sentences it stands outside of all values, at most MANY
 
-    def read(self, words: Sequence[str], label: Label) -> tuple[tuple[Span, ...], float]:
-        """The spans of the values and the probability of them all."""
+    def read(self, words: Sequence[str], label: Label, needed: Sequence[str] = ()) -> tuple[tuple[Span, ...], float]:
+        """The most likely spans with a value for each of the `needed` parameters, and the probability of them all."""
         self._reader.set(word_features(words, str(label), self.outside))
         tags = self._reader.tag()
+        known = self._reader.labels()
+        for name in needed:
+            if f"B-{name}" not in tags and f"B-{name}" in known:
+                longest = len(tags) if f"I-{name}" in known else 1
+                tags = max(_with_span(tags, name, longest), key=self._reader.probability, default=tags)
         return spans_of(tags), float(self._reader.probability(tags))
 
     @cached_property
@@ -69,6 +74,15 @@ def _train(lessons: Sequence[Lesson]) -> SpanModel:
         path = Path(folder) / "spans.crf"
         trainer.train(str(path))
         return SpanModel(path.read_bytes(), {word: min(count, MANY) for word, count in outside.items()})
+
+
+def _with_span(tags: Sequence[str], name: str, longest: int) -> Iterator[list[str]]:
+    """The tags with one more span, of a parameter: each run of at most so many words that no value has."""
+    for first in range(len(tags)):
+        for last in range(first, min(first + longest, len(tags))):
+            if tags[last] != "O":
+                break
+            yield [*tags[:first], f"B-{name}", *[f"I-{name}"] * (last - first), *tags[last + 1 :]]
 
 
 def _outside(lesson: Lesson) -> set[str]:

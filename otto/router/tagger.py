@@ -128,7 +128,8 @@ class Tagger:
     def spans(self, words: Sequence[str], label: Label) -> tuple[tuple[Span, ...], float]:
         """The spans of a label's arguments and the probability of them all."""
         model = self._spans.get(label.skill)
-        return model.read(words, label) if model else ((), 1.0)
+        needed = [name for name, share in self._shares.get(label, {}).items() if share > ALWAYS]
+        return model.read(words, label, needed) if model else ((), 1.0)
 
     def call(self, label: Label, spans: Sequence[Span], specs: Mapping[str, SkillSpec], text: str) -> Call | None:
         """The canonical call of a label with its spans; None where the skill is gone, or the words do not fit or are too few."""
