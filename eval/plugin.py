@@ -286,12 +286,15 @@ def false_acceptance(rows: Sequence[Row], names: Collection[str]) -> Rate:
 
 
 def _figures(rows: Sequence[Row], names: Collection[str]) -> dict[str, Any]:
+    """`others_accepted` is what the other skills reach with the same voices: how much of a refusal is the voice's."""
     own = [row for row in rows if gold_skill(row) in names]
+    others = [row for row in rows if gold_skill(row) not in names and not row["stray"]]
     return {
         "acceptance": acceptance(rows, names).to_json(),
         "refused": _share(own, lambda row: row["missed_call"]).to_json(),
         "wrong": _share(own, lambda row: not row["exact"] and not row["missed_call"]).to_json(),
         "false_acceptance": false_acceptance(rows, names).to_json(),
+        "others_accepted": _share(others, lambda row: row["exact"]).to_json(),
     }
 
 

@@ -33,12 +33,13 @@ def register(app: typer.Typer) -> None:
         router: Annotated[str, typer.Option(metavar="NAME", help="Default: that of the settings.", show_default=False)] = "",
         stt: Annotated[str, typer.Option(metavar="NAME", help="The speech engine; default: that of the settings.", show_default=False)] = "",
         min_acceptance: Annotated[
-            float, typer.Option(min=0, max=1, metavar="SHARE", help="Exit code 1 below this share of spoken sentences whose call is right.")
-        ] = 0.9,
-        max_false_acceptance: Annotated[
             float | None,
-            typer.Option(min=0, max=1, metavar="SHARE", help="… above this share of others' sentences that it takes.", show_default=False),
+            typer.Option(min=0, max=1, metavar="SHARE", help="Exit code 1 below this share of right calls, spoken.", show_default=False),
         ] = None,
+        min_typed: Annotated[float, typer.Option(min=0, max=1, metavar="SHARE", help="… of right calls, typed.")] = 0.9,
+        max_false_acceptance: Annotated[
+            float, typer.Option(min=0, max=1, metavar="SHARE", help="… above this share of others' sentences that it takes.")
+        ] = 0.05,
         max_collisions: Annotated[
             int | None, typer.Option(min=0, metavar="N", help="… above this number of phrases that another skill takes too.", show_default=False)
         ] = None,
@@ -61,10 +62,10 @@ def register(app: typer.Typer) -> None:
         names = tuple(name.strip() for name in voices.split(",") if name.strip())
         check = Check(skill, names, noise, levels, limit, seed, router, stt)
         report = check_skill(check, load_settings(), progress_watcher())
-        spoken, taken = acceptance(report.spoken, report.names), false_acceptance(report.rows, report.names)
         faults = [
-            *_beyond("acceptance", spoken, least=min_acceptance),
-            *_beyond("false acceptance", taken, most=max_false_acceptance),
+            *_beyond("acceptance, spoken,", acceptance(report.spoken, report.names), least=min_acceptance),
+            *_beyond("acceptance, typed,", acceptance(report.typed, report.names), least=min_typed),
+            *_beyond("false acceptance", false_acceptance(report.rows, report.names), most=max_false_acceptance),
             *_too_many(len(report.collisions), max_collisions),
         ]
         if as_json:
@@ -95,12 +96,13 @@ def _show(report: Report) -> None:
 
     found = report.to_json()
     out(f"{', '.join(report.names)}: {len(report.spoken)} sentences spoken by {len(report.voices)} voices, {len(report.typed)} typed", "bold")
-    table = new_table("", "accepted %", "95 %", "of", "refused %", "wrong %", "taken from others %", "of")
+    table = new_table("", "right %", "95 %", "of", "refused", "wrong", "others: right", "taken", "of")
     parts = {"spoken": found["spoken"], **(_levels(found["by_snr"])), **found["by_voice"], "typed": found["typed"]}
     for name, figures in parts.items():
         own, other = figures["acceptance"], figures["false_acceptance"]
         interval = "" if own["value"] is None else f"{100 * own['low']:.0f} to {100 * own['high']:.0f}"
-        cells = [_share(own), interval, str(own["n"]), _share(figures["refused"]), _share(figures["wrong"]), _share(other), str(other["n"])]
+        cells = [_share(own), interval, str(own["n"]), _share(figures["refused"]), _share(figures["wrong"])]
+        cells += [_share(figures["others_accepted"]), _share(other), str(other["n"])]
         add_row(table, name, *cells, style="" if name in ("spoken", "typed") else "dim")
     show_table(table)
     _show_failures(found["failures"])
