@@ -1,0 +1,1 @@
+"""The stages: each takes a base and an adapter, and leaves a better adapter."""
