@@ -88,7 +88,7 @@ def _beyond(words: str, found: Rate, least: float | None = None, most: float | N
 
 
 def _too_many(count: int, most: int | None) -> list[str]:
-    return [f"There are {count} collisions, more than {most}."] if most is not None and count > most else []
+    return [f"Other skills take {count} of its phrases too, more than {most}."] if most is not None and count > most else []
 
 
 def _show(report: Report) -> None:
