@@ -15,7 +15,9 @@ from eval.measure import Opener, Options, Watcher, measure
 from eval.peers import ASSIST, PEERS
 from eval.peers.client import PeerRouter, peer_opener
 from eval.peers.install import peers_python
+from eval.runs import RESULTS, read_rows
 from eval.skillset import INSTALLED
+from eval.summary import rates
 from otto.call import Call
 from otto.config import Settings, load_settings
 from otto.errors import OttoError, UsageError
@@ -140,6 +142,7 @@ class Row:
 
     engine: str
     summary: dict[str, Any] | None = None
+    commands: dict[str, Any] = field(default_factory=dict)  # the rates of the cases where something was to be done
     missing: str = ""  # why there is no summary
     note: str = ""
 
@@ -208,7 +211,8 @@ def _row(
             _remember(folder, opened)
         note = _note(folder, engine)
         versions.update({name: version for name, version in measured.summary["versions"].items() if name != "skills"} | _peer_versions(folder))
-        return Row(engine, measured.summary, note="; ".join(part for part in (note, stopped) if part))
+        commands = {name: rate.to_json() for name, rate in rates([row for row in read_rows(folder / RESULTS) if not row["stray"]]).items()}
+        return Row(engine, measured.summary, commands, note="; ".join(part for part in (note, stopped) if part))
     except OttoError as error:
         return Row(engine, missing=str(error))
     finally:

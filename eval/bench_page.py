@@ -9,13 +9,13 @@ from typing import Any
 from eval.bench import SUITES, Report, Row
 from eval.peers import PEERS
 
-_HEADS = ("engine", "exact call", "right skill", "argument F1", "false calls", "CPU ms, p50 / p95", "n")
+_HEADS = ("engine", "exact call", "right skill", "argument F1", "commands", "false calls", "stray", "CPU ms, p50 / p95")
 _INTRODUCTION = """\
 Every engine of a suite learns from the same training rows and answers the same cases. Figures are in % with their 95 % interval.
 
-- **exact call**: the right skill with exactly the right arguments; of stray talk, nothing done. The other figures are those of eval.md.
-- **argument F1** counts a value only with its skill and parameter, over all cases: stricter than the slot F1 of the papers.
-- **false calls**: of the cases where nothing was to be done, those where a skill was called.
+- **exact call**, **right skill**: of the commands, those that became exactly the right call, and those that became a call of the right skill.
+- **argument F1**, of the commands, counts a value only with its skill and parameter: stricter than the slot F1 of the papers.
+- **false calls**: of stray talk and questions out of scope, where nothing was to be done, those that became a call.
 - **CPU ms**: processor time of one sentence, in the engine's process, without the first sentence. Training and loading are not in it."""
 _PEERS = """\
 ## The peers
@@ -45,7 +45,7 @@ def written(report: Report) -> str:
 def _suite(name: str, rows: Sequence[Row]) -> str:
     suite = SUITES[name]
     body = [_cells(row) for row in rows if row.summary]
-    body += [(f"{system}, published", f"{exact:.1f}", "", "", "", "", "") for system, exact, _ in suite.published]
+    body += [(f"{system}, published", f"{exact:.1f}", *[""] * (len(_HEADS) - 2)) for system, exact, _ in suite.published]
     remarks = [f"- {row.engine}: {row.note}." for row in rows if row.summary and row.note]
     remarks += [f"- {row.engine} is not in the table: {row.missing.rstrip('.')}." for row in rows if not row.summary]
     if suite.published:
@@ -57,9 +57,9 @@ def _cells(row: Row) -> tuple[str, ...]:
     summary = row.summary or {}
     latency = summary["latency_ms"]
     cpu = "–" if latency["cpu_p50"] is None else f"{_ms(latency['cpu_p50'])} / {_ms(latency['cpu_p95'])}"
-    n = f"{summary['n']:,}" if summary["complete"] else f"{summary['n']:,} of {summary['asked']:,}"
-    names = ("exact_match", "skill_accuracy", "argument_f1", "false_call_rate")
-    return (row.engine, *(_rate(summary[name]) for name in names), cpu, n)
+    figures = [_rate(row.commands[name]) for name in ("exact_match", "skill_accuracy", "argument_f1")]
+    false_calls, stray = summary["false_call_rate"], f"{summary['false_call_rate']['n']:,}"
+    return (row.engine, *figures, f"{row.commands['exact_match']['n']:,}", _rate(false_calls), stray, cpu)
 
 
 def _rate(rate: Mapping[str, Any]) -> str:

@@ -12,8 +12,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from eval.peers import ASSIST
+from eval.peers import ASSIST, PEERS
 from eval.peers.assist import assist_call
+from eval.peers.install import remark_on
 from eval.peers.lesson import Lesson, plain_words
 from eval.runner import PROCESS_CPU
 from otto.call import Call
@@ -22,6 +23,7 @@ from otto.messages import Route
 from otto.registry import Registry
 from otto.skill import OTHER
 
+INSTALL = "run: otto eval bench --install-peers"
 WORKER = Path(__file__).parent / "worker.py"
 LEARNING_SECONDS = 1800.0  # that a peer may take until it is ready
 ANSWER_SECONDS = 60.0  # and for one answer
@@ -97,6 +99,9 @@ class PeerRouter:
             raise PeerError(f"{self.name} answered what is no JSON") from None
         if not isinstance(reply, dict):
             raise PeerError(f"{self.name} answered what is no answer")
+        if "missing" in reply:
+            package = PEERS[self.name].package
+            raise PeerError(f"{package} is not installed in the peers' environment", remark_on(package) or INSTALL)
         if "error" in reply:
             raise PeerError(f"{self.name}: {reply['error']}")
         return reply
@@ -125,4 +130,4 @@ def _started(python: Path, worker: Path) -> subprocess.Popen[str]:
             [str(python), "-I", str(worker)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, encoding="utf-8"
         )
     except OSError as error:
-        raise PeerError(f"The peers are not installed ({error.strerror})", "run: otto eval bench --install-peers") from None
+        raise PeerError(f"The peers are not installed ({error.strerror})", INSTALL) from None

@@ -48,11 +48,16 @@ def requirements() -> list[tuple[str, str]]:
     return [(line.strip(), remark.strip()) for line, _, remark in lines if line.strip()]
 
 
+def remark_on(package: str) -> str:
+    """What is to be known of a package before it can be installed."""
+    return next((remark for requirement, remark in requirements() if requirement.split("==")[0] == package), "")
+
+
 def _run(command: list[str]) -> str | None:
     """None where it succeeds, else its last telling line."""
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if not done.returncode:
         return None
     lines = [line.strip() for line in (done.stdout + done.stderr).splitlines() if line.strip()]
-    telling = [line for line in lines if re.match(r"(\w*Error|Exception|ERROR|error):", line)]
+    telling = [line for line in lines if re.match(r"(\w*Error|\w*Exception|ERROR):", line)]
     return (telling or lines or [f"exit code {done.returncode}"])[0]
