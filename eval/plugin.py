@@ -21,7 +21,7 @@ from eval.journal import Journal
 from eval.measure import Watcher
 from eval.runner import Ear, Runner
 from eval.skillset import Skillset
-from eval.statistics import Rate, rate
+from eval.statistics import Rate, rate, wilson
 from eval.summary import CLEAN, Row, gold_skill, predicted_skill
 from eval.voices import Voice, chosen_voices
 from otto.call import Call
@@ -299,12 +299,20 @@ def _figures(rows: Sequence[Row], names: Collection[str]) -> dict[str, Any]:
 
 
 def _share(rows: Sequence[Row], hit: Callable[[Row], bool]) -> Rate:
-    """A share with the wider of two intervals: sentences of one template resampled together, and those of one voice."""
+    """A share with the widest of three intervals.
+
+    Sentences of one template are resampled together; those of one voice are; and Wilson's is taken for as many trials as there are templates, for few
+    of them, each as often right as wrong, would show a bootstrap no spread.
+    """
     hits = [hit(row) for row in rows]
-    by_template, by_voice = rate(hits, [row["group"] for row in rows]), rate(hits, [_voice(row) for row in rows])
-    if by_template.low is None or by_voice.low is None or by_template.high is None or by_voice.high is None:
-        return by_template
-    return replace(by_template, low=min(by_template.low, by_voice.low), high=max(by_template.high, by_voice.high))
+    if not hits:
+        return rate(hits)
+    templates = [row["group"] or row["id"] for row in rows]
+    trials = len(set(templates))
+    by_template, by_voice = rate(hits, templates), rate(hits, [_voice(row) for row in rows])
+    found = [by_template, by_voice, wilson(round(sum(hits) * trials / len(hits)), trials)]
+    lows, highs = [item.low for item in found if item.low is not None], [item.high for item in found if item.high is not None]
+    return replace(by_template, low=min(lows), high=max(highs))
 
 
 def _taken(row: Row, names: Collection[str]) -> bool:

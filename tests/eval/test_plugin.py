@@ -134,6 +134,13 @@ def test_sentences_of_one_voice_are_no_proofs_of_their_own() -> None:
     assert failures(rows, ["tea"]) == []
 
 
+def test_templates_that_are_all_half_right_leave_doubt() -> None:
+    """Four sentences, each right without noise and wrong with it: to draw them again shows no spread, and there is one."""
+    rows = [row(f"spoken/a/own/{number}{level}", "tea()", called, group=f"t{number}") for number in range(4) for level, called in (("", "tea()"), ("@6dB", "other()"))]
+    found = acceptance(rows, ["tea"])
+    assert (found.value, found.low, found.high) == (0.5, pytest.approx(wilson(2, 4).low), pytest.approx(wilson(2, 4).high))
+
+
 # --- as it is typed
 
 
