@@ -60,9 +60,9 @@ def read_cell(text: str) -> tuple[Any, str]:
 
 
 def _strict(text: str) -> Any:
-    """Raises ValueError where a key stands twice too: one of the two values would be lost."""
+    """Raises ValueError where a key stands twice too: one of the two values would be lost. A text may hold a line break as it is."""
     try:
-        return json.loads(text, object_pairs_hook=_object, parse_constant=_no_constant)
+        return json.loads(text, strict=False, object_pairs_hook=_object, parse_constant=_no_constant)
     except RecursionError:
         raise ValueError("too many brackets inside brackets") from None
 

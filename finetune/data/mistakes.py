@@ -69,12 +69,13 @@ class Mistakes:
         said_values = [value for name, value in right.arguments.items() if not _options(own.parameter(name))]
         for spec in self._rng.sample(self._specs, len(self._specs)):
             if spec.name != right.name:
-                call = self._carried(spec, said_values)
+                call, carried = self._carried(spec, said_values)
                 if call:
-                    fitting.setdefault(len(call.arguments), []).append(call)
+                    fitting.setdefault(carried, []).append(call)
         return self._rng.choice(fitting[max(fitting)][:4]) if fitting else None
 
-    def _carried(self, spec: SkillSpec, values: list[Any]) -> Call | None:
+    def _carried(self, spec: SkillSpec, values: list[Any]) -> tuple[Call | None, int]:
+        """A call of a skill with as many of these values as fit, and how many do."""
         arguments: dict[str, Any] = {}
         left = list(values)
         for parameter in spec.parameters:
@@ -85,8 +86,8 @@ class Mistakes:
             elif parameter.required and _options(parameter):
                 arguments[parameter.name] = self._rng.choice(_options(parameter))
             elif parameter.required:
-                return None
-        return self._valid(Call(spec.name, arguments))
+                return None, 0
+        return self._valid(Call(spec.name, arguments)), len(values) - len(left)
 
     def _wrong_argument(self, right: Call, said: str) -> Call | None:
         """One value changed: another choice, other words of the sentence, or what another example says there."""

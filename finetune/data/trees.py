@@ -133,9 +133,12 @@ def _path(by_id: Mapping[str, Reply], reply: Reply) -> Iterator[dict[str, Any]]:
 def _rows_text(path: Path) -> list[str]:
     """The lines of the file, or all of it where it is one JSON value."""
     lines = [line for line in read_lines(path) if line.strip()]
-    if len(lines) > 1 and lines[0].strip() in ("[", "{"):
-        return ["\n".join(lines)]
-    return lines
+    whole = "\n".join(lines)
+    try:
+        json.loads(whole)
+    except ValueError:
+        return lines
+    return [whole]
 
 
 def _nested(row: dict[str, Any], tree: str, parent: str, where: str) -> Iterator[Reply]:
