@@ -45,16 +45,21 @@ def _louder(values: Values) -> Call | None:
     step = values.get("volume_step", "")
     if step in ("up", "down"):
         return Call("volume", {"action": step})
-    try:
-        level = int(float(step))
-    except ValueError:
-        return None
-    return Call("volume", {"action": "up" if level > 0 else "down", "level": abs(level)})
+    level = _whole(step)
+    return None if level is None else Call("volume", {"action": "up" if level > 0 else "down", "level": abs(level)})
 
 
 def _set_volume(values: Values) -> Call | None:
-    level = values.get("volume_level", "")
-    return Call("volume", {"action": "set", "level": int(level)}) if level.isdecimal() else None
+    level = _whole(values.get("volume_level", ""))
+    return None if level is None else Call("volume", {"action": "set", "level": level})
+
+
+def _whole(said: str) -> int | None:
+    """hassil's numbers are floats."""
+    try:
+        return int(float(said))
+    except ValueError:
+        return None
 
 
 def _plain(name: str, **arguments: Any) -> Callable[[Values], Call | None]:

@@ -89,7 +89,7 @@ class PeerRouter:
             line = self._replies.get(timeout=seconds)
         except queue.Empty:
             raise PeerError(f"{self.name} gave no answer in {seconds:.0f} s") from None
-        except OSError:
+        except (OSError, ValueError):  # the pipe is broken, or closed
             line = None
         if line is None:
             raise PeerError(f"the process of {self.name} has ended (exit code {self._process.wait()})")

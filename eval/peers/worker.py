@@ -66,16 +66,16 @@ def hassil_wildcards(lesson: Mapping[str, Any]) -> Answerer:
 
 
 def home_assistant(lesson: Mapping[str, Any]) -> Answerer:
-    """hassil with Home Assistant's own sentences, in a home without rooms and devices."""
+    """hassil with Home Assistant's own sentences, heard by a satellite in the one room of a home without devices."""
     recognize_best, lists = _of("hassil", "recognize_best"), _of("hassil.intents", "TextSlotList")
     intents = _of("hassil.intents", "Intents").from_dict(_of("home_assistant_intents", "get_intents")("en"))
     home = {name: lists.from_strings([], name=name) for name in ("area", "floor", "name")}
 
     def answer(text: str) -> tuple[int | str | None, Mapping[str, str]]:
-        match = recognize_best(text, intents, slot_lists=home)
+        match = recognize_best(text, intents, slot_lists=home, intent_context={"area": "room"})
         if match is None:
             return NOTHING
-        return match.intent.name, {name: str(entity.value) for name, entity in match.entities.items()}
+        return match.intent.name, {name: str(entity.value) for name, entity in match.entities.items() if name != "area"}
 
     return answer
 
