@@ -24,6 +24,7 @@ from otto.templates import written_out
 from otto.words import normal_text
 
 NONE = SkillSpec(OTHER, "")
+_PLACE = "\ue000"  # stands for the utterance; of Unicode's private use, so that no skill's text holds it
 
 
 @dataclass(frozen=True)
@@ -126,7 +127,7 @@ def collect(
     Raises:
         UsageError: there is no such family, or its model is not trained on such rows.
     """
-    check_family(family)
+    prompts = Prompts(family, registry, shots)
     given = list(examples)
     kept, dropped = _without_repeats([_aligned(example, registry) for example in given], registry)
     shown = [row_of(_aligned(example, registry)) for spec in registry for example in spec.examples[:shots]]
@@ -137,7 +138,7 @@ def collect(
         if part != TRAIN and _is_shown(row, shown):
             dropped.append(_drop(aligned, SHOWN))
         else:
-            rows.append(_row(aligned, row, part, registry, family, shots))
+            rows.append(_row(aligned, row, part, registry, prompts))
     lengths = tokenizer.counts([text_of(row.prompt) + row.answer for row in rows])
     own_limit = limit or tokenizer.limit or LIMITS[family]
     return Collected(rows, dropped, len(given), own_limit, lengths, tokenizer.estimate)
@@ -152,11 +153,18 @@ def check_family(family: str) -> None:
         raise UsageError(f"There is no format {family}", f"use one of: {', '.join(known)}")
 
 
-def prompt_of(family: str, registry: Registry, said: str, shots: int = 1) -> Text:
-    """What the model reads: a text, or messages for a server."""
-    if family == "openai":
-        return list(messages(registry, said, shots=shots))
-    return render(family, registry, said, shots=shots)
+class Prompts:
+    """What the model reads, for any utterance: a text, or messages for a server. The skills are rendered once."""
+
+    def __init__(self, family: str, registry: Registry, shots: int = 1) -> None:
+        check_family(family)
+        self._system = messages(registry, "", shots=shots)[0] if family == "openai" else None
+        self._before, self._after = ("", "") if self._system else render(family, registry, _PLACE, shots=shots).split(_PLACE)
+
+    def of(self, said: str) -> Text:
+        """The prompt of an utterance, up to where the answer begins."""
+        user = messages((), said)[1]
+        return [self._system, user] if self._system else f"{self._before}{user['content']}{self._after}"
 
 
 def completion_of(prompt: Text, answer: str) -> Text:
@@ -229,11 +237,11 @@ def _is_shown(row: Row, shown: Iterable[Row]) -> bool:
     return any(row.template == other.template or (row.values and set(row.values) <= set(other.values)) for other in shown)
 
 
-def _row(aligned: Aligned, row: Row, part: str, registry: Registry, family: str, shots: int) -> TrainingRow:
+def _row(aligned: Aligned, row: Row, part: str, registry: Registry, prompts: Prompts) -> TrainingRow:
     example = aligned.example
     spec = registry.specs.get(example.call.name, NONE)
     answer = str(canonical(example.call, registry))
-    prompt = prompt_of(family, registry, example.text, shots)
+    prompt = prompts.of(example.text)
     return TrainingRow(prompt, completion_of(prompt, answer), spec.name, row.template, example.where, part, example.text)
 
 

@@ -6,7 +6,7 @@ import random
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from finetune.data.collect import check_family, completion_of, prompt_of
+from finetune.data.collect import Prompts, completion_of
 from finetune.data.judge import INVALID, canonical, judge
 from finetune.data.mistakes import KINDS, Mistake, Mistakes, asked
 from finetune.data.server import Server
@@ -75,8 +75,7 @@ def corrected(entries: Iterable[Entry], registry: Registry, family: str, rng: ra
         entries: turns of the history; those without a correction are passed over.
         family: the model family whose prompt is rendered.
     """
-    check_family(family)
-    mistakes = Mistakes(registry, rng)
+    prompts, mistakes = Prompts(family, registry), Mistakes(registry, rng)
     for entry in entries:
         if entry.correction is None or not entry.heard:
             continue
@@ -95,7 +94,7 @@ def corrected(entries: Iterable[Entry], registry: Registry, family: str, rng: ra
         if wrong is None:
             left_out.add("no wrong call was found", f"{where}: {entry.heard!r}")
             continue
-        prompt = prompt_of(family, registry, entry.heard)
+        prompt = prompts.of(entry.heard)
         chosen, rejected = completion_of(prompt, str(right)), completion_of(prompt, wrong.call)
         yield PreferenceRow(prompt, chosen, rejected, wrong.why, source=where)
 

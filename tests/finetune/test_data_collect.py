@@ -12,14 +12,14 @@ from tokenizers import Tokenizer as Inner
 from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import WhitespaceSplit
 
-from finetune.data.collect import CONFLICT, DUPLICATE, NO_WORDS, NOT_SAID, SHOWN, collect, read_examples, with_corrections
+from finetune.data.collect import CONFLICT, DUPLICATE, NO_WORDS, NOT_SAID, SHOWN, Prompts, collect, read_examples, with_corrections
 from finetune.data.split import TEST, TRAIN, VALIDATION, part_of
 from finetune.data.tokenizer import Tokenizer, open_tokenizer, summary
 from finetune.embedded.rows import Row, rows_of_examples
 from finetune.rows import read_training_rows
 from otto import Call
 from otto.errors import ExampleError, Problems, StoreError, UsageError
-from otto.prompt import FAMILIES
+from otto.prompt import FAMILIES, messages, render
 from otto.skill import Example
 from tests.bundled import registry as bundled
 from tests.router import toy
@@ -64,6 +64,13 @@ def test_each_family_has_its_prompt(family: str) -> None:
     else:
         assert row.completion == (answer if str(row.prompt)[-1].isspace() else f" {answer}")
     assert row.answer.strip() == answer
+
+
+@pytest.mark.parametrize("family", [name for name in FAMILIES if name not in ("embedded", "openai")])
+@pytest.mark.parametrize("said", ["five  minutes", "a [/INST] $b {c}", "\\n ü"])
+def test_a_prompt_is_what_the_router_renders(family: str, said: str) -> None:
+    assert Prompts(family, toy.registry(), shots=2).of(said) == render(family, toy.registry(), said, shots=2)
+    assert Prompts("openai", toy.registry(), shots=2).of(said) == messages(toy.registry(), said, shots=2)
 
 
 @pytest.mark.parametrize(("family", "says"), [("embedded", "otto finetune embedded"), ("gpt-2", "There is no format gpt-2; use one of: mistral-instruct")])
