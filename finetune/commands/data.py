@@ -253,6 +253,8 @@ def pairs(
 
     if not (rows or ranked or fixes):
         raise UsageError("There is nothing to make pairs of", "give --rows FILE, --ranked FILE or --fixes")
+    if ranked and (rows or fixes):
+        raise UsageError("Ranked answers are messages and the other pairs are prompts", "make two files of them")
     counts: Counter[str] = Counter()
     left_out = work.LeftOut()
     rng = random.Random(seed)

@@ -148,9 +148,9 @@ class Server:
         except (openai.APIStatusError, BrokenAnswer):
             raise
         except openai.APITimeoutError:
-            raise NetworkError(f"{self.host} took too long", "give the same command again to go on, or choose a smaller model") from None
+            raise NetworkError(f"{self.host} took too long", "give the same command again, or choose a smaller model") from None
         except openai.APIConnectionError:
-            raise NetworkError(f"{self.host} does not answer", "check that it runs, and give the same command again to go on") from None
+            raise NetworkError(f"{self.host} does not answer", "check that it runs, and give the same command again") from None
         except Exception as error:  # what breaks while a body is read is an error of the http library below the SDK
             raise BrokenAnswer("it stopped in the middle") from error
 
@@ -177,8 +177,8 @@ class Server:
         if status == 404:
             return ModelError(f"{self.host} has no model {self.model}", "name another with --model, or check --base-url")
         if status == 429:
-            return NetworkError(f"{self.host} allows no more requests for now", "wait a little, and give the same command again to go on")
-        return NetworkError(f"{self.host} failed with status {status} ({' '.join(reason.split())[:200]})", "give the same command again to go on")
+            return NetworkError(f"{self.host} allows no more requests for now", "wait a little, and give the same command again")
+        return NetworkError(f"{self.host} failed with status {status} ({' '.join(reason.split())[:200]})", "give the same command again")
 
 
 def _limited(chunks: Iterator[bytes]) -> Iterator[bytes]:

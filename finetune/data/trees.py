@@ -54,12 +54,12 @@ def read_trees(path: Path) -> tuple[list[Reply], list[Problem]]:
         where = f"{path.name}:{number}"
         try:
             value, _ = read_cell(line)
-            for row in value if isinstance(value, list) else [value]:
-                found += _nested(row.get("prompt", row), str(_first(row, _TREE) or ""), "", where)
         except CellError as error:
             problems.append(Problem(where, error.what))
-        except (KeyError, TypeError, AttributeError, ValueError) as error:
-            problems.append(Problem(where, f"this is no message ({error})"))
+            continue
+        for row in value if isinstance(value, list) else [value]:
+            inner = row.get("prompt", row) if isinstance(row, dict) else row
+            found += _nested(inner, str(_first(row, _TREE) or "") if isinstance(row, dict) else "", "", where, problems)
     if problems and not found:
         mend = "give a tree or a message a line, as Open Assistant exports them"
         raise StoreError(f"{path} holds no messages that can be read ({problems[0]})", mend)
@@ -141,23 +141,40 @@ def _rows_text(path: Path) -> list[str]:
     return [whole]
 
 
-def _nested(row: dict[str, Any], tree: str, parent: str, where: str) -> Iterator[Reply]:
-    """A message and the replies inside it. One that was deleted, or refused in review, is left out with all below it."""
-    if row.get("deleted") or row.get("review_result") is False:
+def _nested(row: Any, tree: str, parent: str, where: str, problems: list[Problem]) -> Iterator[Reply]:
+    """A message and the replies inside it. One that is none, was deleted or was refused in review is a problem, with all below it."""
+    fault = _fault(row)
+    if fault:
+        problems.append(Problem(where, fault))
         return
-    role = ROLES.get(str(row.get("role", "")).strip().lower())
-    text = _first(row, _TEXT)
-    if role is None or not isinstance(text, str) or not text.strip():
-        raise ValueError(_fault(row, role))
+    text = str(_first(row, _TEXT))
     tree = str(_first(row, _TREE) or tree)
     id = str(_first(row, _ID) or f"{where} {parent} {json.dumps(text)}")
-    yield Reply(id, str(_first(row, _PARENT) or parent), tree, role, text, _number(row.get("rank")), _likes(row), where)
+    yield Reply(id, str(_first(row, _PARENT) or parent), tree, _role(row), text, _number(row.get("rank")), _likes(row), where)
     for reply in row.get("replies") or ():
-        yield from _nested(reply, tree, id, where)
+        yield from _nested(reply, tree, id, where, problems)
 
 
-def _fault(row: dict[str, Any], role: str | None) -> str:
-    return "it has no text" if role else f"it has the role {row.get('role')!r}, which is not known"
+def _fault(row: Any) -> str:
+    """Why this is no message to compare, "" where it is one."""
+    if not isinstance(row, dict):
+        return "this is no message"
+    if row.get("deleted") or row.get("review_result") is False:
+        return "it was deleted, or refused in review"
+    if not _role(row):
+        return f"it has the role {row.get('role')!r}, which is not known"
+    text = _first(row, _TEXT)
+    if not isinstance(text, str) or not text.strip():
+        return "it has no text"
+    try:
+        _number(row.get("rank")), _likes(row)
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return "its rank or its likes are no numbers"
+    return "" if isinstance(row.get("replies") or [], list) else "its replies are no list"
+
+
+def _role(row: Mapping[str, Any]) -> str:
+    return ROLES.get(str(row.get("role", "")).strip().lower(), "")
 
 
 def _first(row: Mapping[str, Any], names: Iterable[str]) -> Any:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import re
 from collections.abc import Callable
 from datetime import datetime, timezone
 from pathlib import Path
@@ -176,12 +178,13 @@ def test_pairs_of_ranked_answers_and_corrections(run: Run, tmp_path: Path) -> No
         {"id": "b", "conversation_id": "c1", "parent_id": "q", "role": "assistant", "text": "what", "likes": 0},
     ]
     (tmp_path / "trees.jsonl").write_text("\n".join(map(json.dumps, tree)) + "\n{", encoding="utf-8")
-    code, out, err = run("pairs", "--ranked", tmp_path / "trees.jsonl", "--fixes")
-    assert code == 0, err
-    ranked, fixed = rows(out)
-    assert ranked["chosen"] == [{"role": "assistant", "content": "hello"}]
-    assert (fixed["chosen"], fixed["rejected"]) == (' tea(kind="black")', ' tea(kind="green")')
+    code, out, err = run("pairs", "--ranked", tmp_path / "trees.jsonl")
+    assert (code, rows(out)[0]["chosen"]) == (0, [{"role": "assistant", "content": "hello"}])
     assert "trees.jsonl:4" in err
+    code, out, err = run("pairs", "--fixes")
+    assert (code, rows(out)[0]["chosen"], rows(out)[0]["rejected"]) == (0, ' tea(kind="black")', ' tea(kind="green")')
+    code, _, err = run("pairs", "--fixes", "--ranked", tmp_path / "trees.jsonl")
+    assert (code, err) == (2, "Ranked answers are messages and the other pairs are prompts; make two files of them.\n")
 
 
 def keep_corrections(tmp_path: Path) -> None:
@@ -207,6 +210,25 @@ def test_generate_offline_prints_an_example_file(run: Run, tmp_path: Path) -> No
         "i will have a green one in four minutes": 'tea(kind="green", minutes=4)',
     }
     assert path.read_text("utf-8") == more, "nothing is added unasked"
+
+
+class Terminal(io.StringIO):
+    """Somebody who types these lines."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_generate_asks_about_each_one(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "skills" / "tea_examples.txt"
+    path.write_text(EXAMPLES + '\n### User: i will have a green one in eleven minutes\n### Assistant: tea(kind="green", minutes=11)\n', encoding="utf-8")
+    before = path.read_text("utf-8")
+    monkeypatch.setattr("sys.stdin", Terminal("n\ny\n"))
+    code, out, err = run("generate", "--skill", "tea", "--offline", "--n", "2", "--append")
+    assert (code, out, err.count("Add it? [y/N]")) == (0, "", 2)
+    added = path.read_text("utf-8").removeprefix(before)
+    assert added.count("### User: ") == 1
+    assert re.findall("### User: .*", added) == re.findall("### User: .*", err)[1:], "the second one"
 
 
 @pytest.fixture
@@ -245,7 +267,7 @@ def test_generate_goes_on_where_its_server_died(run: Run, tmp_path: Path, site: 
     code, out, err = run(*command)
     assert (code, out) == (1, "")
     assert "failed with status 503" in err
-    assert "give the same command again to go on." in err
+    assert "give the same command again." in err
     left.append((200, "application/json", answer.replace("strong black tea for six", "weak black stuff with sugar for nine").replace(" 6}", " 9}").replace(": 6", ": 9").encode()))
     code, out, err = run(*command)
     assert code == 0, err

@@ -160,7 +160,7 @@ def test_failures(site: Site, answer: Answer, error: type[Exception], says: str)
 def test_a_server_that_is_dead(site: Site) -> None:
     server = serve(site, b"")
     site.close()
-    with pytest.raises(NetworkError, match="does not answer; check that it runs, and give the same command again to go on"):
+    with pytest.raises(NetworkError, match="does not answer; check that it runs, and give the same command again"):
         server.ask("s", "p", FORM)
 
 

@@ -333,6 +333,7 @@ def test_a_nested_tree_and_what_is_deleted_in_it(tmp_path: Path) -> None:
     (tmp_path / "t.json").write_text(json.dumps(tree, indent=1))
     found = pairs_of(read_trees(tmp_path / "t.json")[0])
     assert [(row.chosen[0]["content"], row.rejected[0]["content"], row.source) for row in found.rows] == [("yes", "no", "t9 t.json:1")]  # type: ignore[index]
+    assert [str(problem) for problem in read_trees(tmp_path / "t.json")[1]] == ["t.json:1: it was deleted, or refused in review"] * 2
 
 
 def test_messages_that_cannot_be_read_are_named(tmp_path: Path) -> None:
