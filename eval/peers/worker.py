@@ -68,7 +68,9 @@ def hassil_wildcards(lesson: Mapping[str, Any]) -> Answerer:
 def home_assistant(lesson: Mapping[str, Any]) -> Answerer:
     """hassil with Home Assistant's own sentences, heard by a satellite in the one room of a home without devices."""
     recognize_best, lists = _of("hassil", "recognize_best"), _of("hassil.intents", "TextSlotList")
-    intents = _of("hassil.intents", "Intents").from_dict(_of("home_assistant_intents", "get_intents")("en"))
+    sentences = _of("home_assistant_intents", "get_intents")("en")
+    sentences["skip_words"] = [*sentences.get("skip_words", []), *lesson["skip_words"]]  # it never hears the wake word
+    intents = _of("hassil.intents", "Intents").from_dict(sentences)
     home = {name: lists.from_strings([], name=name) for name in ("area", "floor", "name")}
 
     def answer(text: str) -> tuple[int | str | None, Mapping[str, str]]:
