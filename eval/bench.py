@@ -41,6 +41,7 @@ class Suite:
     skills: str = INSTALLED
     train: str = ""
     candidates: int | None = None
+    skip_bad: bool = False  # rows that the skills do not know are left out, and counted
     engines: tuple[str, ...] = ENGINES
     published: tuple[tuple[str, float, str], ...] = ()  # (system, exact calls in %, where)
 
@@ -72,10 +73,11 @@ SUITES: Mapping[str, Suite] = {
         ),
         Suite(
             "hwu64",
-            "HWU64: 58 skills of a home assistant; learnt from HWU64, asked with SLURP's devel set, which has the same skills",
+            "HWU64: 58 skills of a home assistant; learnt from HWU64, asked with SLURP's devel set, made from the same collection",
             ("slurp_devel.jsonl",),
             "skills/hwu64.json",
             "hwu64_train.jsonl",
+            skip_bad=True,  # SLURP has an intent and some slots of its own
         ),
         Suite(
             "clinc",
@@ -209,7 +211,7 @@ def _row(
             return Row(engine, missing=stopped)
         if engine in PEERS:
             _remember(folder, opened)
-        note = _note(folder, engine)
+        note = _note(folder, engine, measured.summary["skipped"])
         versions.update({name: version for name, version in measured.summary["versions"].items() if name != "skills"} | _peer_versions(folder))
         commands = {name: rate.to_json() for name, rate in rates([row for row in read_rows(folder / RESULTS) if not row["stray"]]).items()}
         return Row(engine, measured.summary, commands, note="; ".join(part for part in (note, stopped) if part))
@@ -242,6 +244,7 @@ def _options(plan: Plan, suite: Suite, engine: str, folder: Path) -> Options:
         candidates=suite.candidates,
         limit=plan.limit,
         seed=plan.seed,
+        skip_bad=suite.skip_bad,
     )
 
 
@@ -292,12 +295,15 @@ def _peer_versions(folder: Path) -> dict[str, str]:
     return dict(_about_peer(folder).get("versions", {}))
 
 
-def _note(folder: Path, engine: str) -> str:
-    if engine == ASSIST:
-        return "asked only about what it can express"
+def _note(folder: Path, engine: str, skipped: int) -> str:
     about = _about_peer(folder)
     unused, examples = about.get("unused", 0), about.get("examples", 0)
-    return f"{unused:,} of {examples:,} training rows are no template" if unused else ""
+    parts = [
+        "asked only about what it can express" if engine == ASSIST else "",
+        f"{unused:,} of {examples:,} training rows are no template" if unused and engine != ASSIST else "",
+        f"{skipped:,} rows with skills or parameters that the signatures lack are left out" if skipped else "",
+    ]
+    return "; ".join(part for part in parts if part)
 
 
 def _named(kind: str, given: str, known: Mapping[str, Any] | Sequence[str], default: tuple[str, ...]) -> tuple[str, ...]:

@@ -25,6 +25,7 @@ taken out; one that has a parameter twice, or a value that is not in its words, 
 normalisers; a value that they refuse is no command.
 
 """
+_LONGEST = 400  # characters of a reason
 _NO_SUITE = "(no figure)"
 
 
@@ -47,7 +48,7 @@ def _suite(name: str, rows: Sequence[Row]) -> str:
     body = [_cells(row) for row in rows if row.summary]
     body += [(f"{system}, published", f"{exact:.1f}", *[""] * (len(_HEADS) - 2)) for system, exact, _ in suite.published]
     remarks = [f"- {row.engine}: {row.note}." for row in rows if row.summary and row.note]
-    remarks += [f"- {row.engine} is not in the table: {row.missing.rstrip('.')}." for row in rows if not row.summary]
+    remarks += [f"- {row.engine} is not in the table: {_sentence(row.missing)}." for row in rows if not row.summary]
     if suite.published:
         remarks.append("- Published figures are sentence accuracy (intent and all slots) as their papers give it, on the same 700 sentences.")
     return "\n\n".join(part for part in (f"## {name}", f"{suite.what}.", _table(body) if body else _NO_SUITE, "\n".join(remarks)) if part)
@@ -60,6 +61,12 @@ def _cells(row: Row) -> tuple[str, ...]:
     figures = [_rate(row.commands[name]) for name in ("exact_match", "skill_accuracy", "argument_f1")]
     false_calls, stray = summary["false_call_rate"], f"{summary['false_call_rate']['n']:,}"
     return (row.engine, *figures, f"{row.commands['exact_match']['n']:,}", _rate(false_calls), stray, cpu)
+
+
+def _sentence(reason: str) -> str:
+    """An error on one line, of a list of faults the beginning."""
+    text = " ".join(reason.split()).rstrip(".")
+    return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
 
 
 def _rate(rate: Mapping[str, Any]) -> str:
