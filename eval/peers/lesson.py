@@ -17,6 +17,7 @@ from otto.skill import OTHER, SkillSpec
 # What a user of a template engine lists as words to skip; Otto's PhraseBook takes the same ones off.
 SKIP_WORDS = "please|thanks|thank you|hey otto|okay otto|hello otto|otto|um|uh|can you|could you|would you|for me".split("|")
 REPEATED = 3  # times that a value is said on average, or the slot is one of any words
+_LETTERS = "abcdefghij"
 _NOT_WORDS = re.compile(r"[()\[\]{}<>|\\.,;:!?…\"“”«»¿¡*#]")
 
 
@@ -41,12 +42,12 @@ class Intent:
 
     skill: str
     fixed: tuple[tuple[str, Any], ...]
-    templates: dict[str, None] = field(default_factory=dict)  # "set a timer for {s0}"
+    templates: dict[str, None] = field(default_factory=dict)  # "set a timer for {sa}"
 
 
 @dataclass
 class Lesson:
-    """What a peer is made from, and the way back from its answers to calls. Slots are `s0`, `s1`, …, names that every peer takes."""
+    """What a peer is made from, and the way back from its answers to calls. Slots have names that every peer takes."""
 
     specs: Mapping[str, SkillSpec]
     intents: list[Intent] = field(default_factory=list)
@@ -79,7 +80,7 @@ class Lesson:
         return {
             "peer": peer,
             "intents": [list(intent.templates) for intent in self.intents],
-            "slots": {f"s{number}": self._slot_json(slot) for number, slot in enumerate(self.slots)},
+            "slots": {slot_name(number): self._slot_json(slot) for number, slot in enumerate(self.slots)},
             "skip_words": SKIP_WORDS,
         }
 
@@ -87,7 +88,7 @@ class Lesson:
         """The call of a peer's answer. What it captured goes through Otto's normalisers; a value that they refuse is no command."""
         found = self.intents[intent]
         spec = self.specs[found.skill]
-        said = {self.slots[int(name[1:])].parameter: as_said(value, text) for name, value in values.items()}
+        said = {self.slots[slot_number(name)].parameter: as_said(value, text) for name, value in values.items()}
         return checked(spec, Call(spec.name, {**dict(found.fixed), **said}))
 
     def _slot_json(self, slot: Slot) -> dict[str, Any]:
@@ -106,9 +107,19 @@ class Lesson:
                 free = None if spec.target is None and parameter.free_text else parameter.free_text
                 self.slots.append(Slot(spec.name, span.parameter, free))
             self.slots[number].values[plain_words(aligned.said(span)).lower()] += 1
-            parts += [_NOT_WORDS.sub(" ", text[at : aligned.words[span.first].start]), f"{{s{number}}}"]
+            parts += [_NOT_WORDS.sub(" ", text[at : aligned.words[span.first].start]), f"{{{slot_name(number)}}}"]
             at = aligned.words[span.last].end
         return " ".join("".join([*parts, _NOT_WORDS.sub(" ", text[at:])]).split())
+
+
+def slot_name(number: int) -> str:
+    """`sa`, `sb`, … `sba`: padatious takes a digit in a name apart."""
+    return "s" + "".join(_LETTERS[int(digit)] for digit in str(number))
+
+
+def slot_number(name: str) -> int:
+    """The slot of a name. Raises ValueError where there is none."""
+    return int("".join(str(_LETTERS.index(letter)) for letter in name[1:]))
 
 
 def plain_words(text: str) -> str:

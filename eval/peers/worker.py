@@ -1,9 +1,9 @@
 """A peer in a process of its own: JSON lines in, JSON lines out. It runs in the peers' environment and knows nothing of Otto.
 
-    {"peer": "adapt", "intents": [[template, …], …], "slots": {"s0": {"free": false, "values": […]}}, "skip_words": […]}   the first line
+    {"peer": "adapt", "intents": [[template, …], …], "slots": {"sa": {"free": false, "values": […]}}, "skip_words": […]}   the first line
     {"ready": {"adapt-parser": "1.0.0"}}                                                  its answer
     {"text": "…"}                                                                    every further line
-    {"intent": 3, "values": {"s0": "…"}, "cpu": 0.7}                  its answer; intent is null where nothing matches; CPU in milliseconds
+    {"intent": 3, "values": {"sa": "…"}, "cpu": 0.7}                  its answer; intent is null where nothing matches; CPU in milliseconds
     {"error": "…"}                                                    the answer to a line that cannot be answered
 """
 

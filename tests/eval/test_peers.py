@@ -18,7 +18,7 @@ from eval.peers import worker as worker_module
 from eval.peers.assist import assist_call, expresses
 from eval.peers.client import PeerError, PeerRouter
 from eval.peers.install import install_peers, peers_python, requirements
-from eval.peers.lesson import Lesson, as_said, plain_words
+from eval.peers.lesson import Lesson, as_said, plain_words, slot_name, slot_number
 from otto.call import Call
 from otto.config import Settings, load_settings
 from otto.parameters import Parameter
@@ -52,7 +52,7 @@ def test_templates_and_values() -> None:
             ("play me some Adele please", 'play(artist="Adele")'),
         )
     )
-    assert [list(intent.templates) for intent in lesson.intents] == [["Play me some {s0} please", "play {s0} from {s1}", "play me some {s0} please"]]
+    assert [list(intent.templates) for intent in lesson.intents] == [["Play me some {sa} please", "play {sa} from {sb}", "play me some {sa} please"]]
     assert [(slot.parameter, dict(slot.values)) for slot in lesson.slots] == [("artist", {"adele": 2, "abba": 1}), ("year", {"1975": 1})]
     assert (lesson.examples, lesson.unused) == (3, 0)
 
@@ -111,6 +111,11 @@ def test_sentence_marks_go() -> None:
     assert plain_words("What's (the) time?! {now} [please]") == "What's the time now please"
 
 
+def test_names_of_slots_have_letters_alone() -> None:
+    assert [slot_name(number) for number in (0, 9, 10, 123)] == ["sa", "sj", "sba", "sbcd"]
+    assert all(slot_number(slot_name(number)) == number for number in range(2000))
+
+
 # The protocol
 
 
@@ -140,7 +145,7 @@ def fake(tmp_path: Path) -> Callable[[str, str], PeerRouter]:
 
 
 def test_an_answer_is_a_route_with_the_peers_own_time(fake: Callable[[str, str], PeerRouter]) -> None:
-    peer = fake(READY, 'say(json.dumps({"intent": 0, "values": {"s0": "abba"}, "cpu": 1.5}))')
+    peer = fake(READY, 'say(json.dumps({"intent": 0, "values": {"sa": "abba"}, "cpu": 1.5}))')
     route = peer.route("play ABBA now")
     assert (route.calls, route.timings["process_cpu"], peer.versions) == ((Call("play", {"artist": "ABBA"}),), 1.5, {"fake": "1"})
     peer.close()
@@ -203,7 +208,7 @@ def test_the_worker_answers_every_line(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(text: str) -> tuple[int, dict[str, str]]:
         if text == "break":
             raise ValueError("out\nof order")
-        return 0, {"s0": text}
+        return 0, {"sa": text}
 
     monkeypatch.setitem(worker_module.PEERS, "made", (lambda lesson: broken, []))
     lines = ['{"peer": "nobody"}', '{"peer": "made"}', '{"text": "hello"}', '{"text": "break"}', "no json", '{"text": "again"}']
@@ -213,10 +218,10 @@ def test_the_worker_answers_every_line(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [reply.get("error", reply.get("values", reply.get("ready"))) for reply in replies] == [
         "KeyError: 'nobody'",
         {},
-        {"s0": "hello"},
+        {"sa": "hello"},
         "ValueError: out of order",
         replies[4]["error"],
-        {"s0": "again"},
+        {"sa": "again"},
     ]
 
 
