@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -16,3 +17,11 @@ def no_normalisers() -> Iterator[None]:
     call.set_resolver(lambda name: None)
     yield
     call.set_resolver(before)
+
+
+@pytest.fixture(scope="session")
+def tiny_bases(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """A folder with a tuned-for-seconds model for "llama" and for "mistral", made when it is first asked for."""
+    from tests.finetune.bases import Bases
+
+    return Bases(tmp_path_factory.mktemp("bases"))

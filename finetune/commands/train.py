@@ -1,0 +1,66 @@
+"""`otto finetune sft`, `dpo`: one stage each."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from finetune.stages.training import Outcome
+
+Settings = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="[CONFIG.yaml] [name=value]...", help="The settings' file, the shipped one without, and changes.", show_default=False),
+]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the resolved settings, a memory estimate and the steps; train nothing.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+
+    @app.command()
+    def sft(settings: Settings = None, dry_run: DryRun = False) -> None:
+        """Tune a base on training rows: QLoRA on a GPU, LoRA on a CPU.
+
+        The same command goes on from the last checkpoint after a kill.
+        """
+        _stage("sft", settings or [], dry_run)
+
+
+def _stage(name: str, words: list[str], dry_run: bool) -> None:
+    from importlib import import_module
+
+    from finetune.config import load_stage, shipped
+    from otto.cli.output import note, out
+    from otto.errors import UsageError
+
+    named = bool(words) and "=" not in words[0]
+    settings = load_stage(Path(words[0]) if named else shipped(name), words[1:] if named else words)
+    if settings.stage != name:
+        raise UsageError(f"{words[0]} has the settings of the stage {settings.stage}", f"run it with `otto finetune {settings.stage} {words[0]}`")
+    if dry_run:
+        from finetune.stages.plan import describe
+
+        for line in describe(settings):
+            out(line)
+        return
+    show_outcome(import_module(f"finetune.stages.{name}").run(settings, note))
+
+
+def show_outcome(outcome: Outcome) -> None:
+    """The shares before and after, and where the adapter is."""
+    from otto.cli.output import add_row, new_table, out, show_table
+
+    if outcome.after:
+        table = new_table("", "before", "after")
+        for name, after in outcome.after.items():
+            before = outcome.before.get(name)
+            add_row(table, name.replace("_", " "), _share(before) if before else "", _share(after))
+        show_table(table)
+    out(f"The adapter of {outcome.steps:,} steps is in {outcome.adapter}")
+
+
+def _share(share: dict[str, float]) -> str:
+    return f"{share['value']:.1%} ({share['low']:.1%} to {share['high']:.1%}, n = {share['n']:.0f})" if share["n"] else "no such rows"
