@@ -7,9 +7,11 @@ from zoneinfo import ZoneInfo
 
 from otto import Context, Date, skill
 
+TODAY = Date.parse("today")  # the word: which day it is, is found when it is asked
+
 
 @skill(read_only=True, idempotent=True)
-def date(context: Context, day: Date = Date.parse("today")) -> str:
+def date(context: Context, day: Date = TODAY) -> str:
     """Tell today's date, or the weekday and the distance of another day.
 
     Args:

@@ -40,7 +40,6 @@ COMMANDS = [
     ("skip this song", 'media(action="next")'),
     ("open firefox", 'runapp(program="firefox")'),
     ("what time is it in tokyo", 'timecheck(location="Tokyo")'),
-    ("convert 10 miles to kilometers", 'convert(source="miles", target="kilometers", amount=10)'),
     ("which timers are running", 'timers(action="list")'),
     ("how full is the disk", 'system(what="disk")'),
 ]
