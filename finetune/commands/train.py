@@ -28,6 +28,14 @@ def register(app: typer.Typer) -> None:
         """
         _stage("sft", settings or [], dry_run)
 
+    @app.command()
+    def dpo(settings: Settings = None, dry_run: DryRun = False) -> None:
+        """Tune an adapter on pairs of a better and a worse answer.
+
+        The same command goes on from the last checkpoint after a kill.
+        """
+        _stage("dpo", settings or [], dry_run)
+
 
 def _stage(name: str, words: list[str], dry_run: bool) -> None:
     from importlib import import_module

@@ -151,7 +151,6 @@ def with_adapter(model: Any, settings: Sft | Dpo, tokenizer: Any, new_tokens: li
     if len(tokenizer) > model.get_input_embeddings().num_embeddings:
         model.resize_token_embeddings(len(tokenizer))  # before the adapter is loaded, which holds the new rows
     if settings.adapter is not None:
-        _check_adapter(settings.adapter, settings.base)
         try:
             return PeftModel.from_pretrained(model, str(settings.adapter), is_trainable=True)
         except Exception as error:  # noqa: BLE001  as for the tokenizer
@@ -170,7 +169,11 @@ def with_adapter(model: Any, settings: Sft | Dpo, tokenizer: Any, new_tokens: li
         raise ModelError(f"The adapter cannot be put on {settings.base.name} ({_reason(error)})", "name its matrices with lora.targets=[…]") from None
 
 
-def _check_adapter(adapter: Path, base: Path) -> None:
+def check_adapter(settings: Sft | Dpo) -> None:
+    """Raises ModelError where the adapter to go on from is not there, or is of another base."""
+    if settings.adapter is None:
+        return
+    adapter, base = settings.adapter, settings.base
     try:
         config = json.loads((adapter / "adapter_config.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):

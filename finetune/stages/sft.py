@@ -66,6 +66,7 @@ def _run(settings: Sft, note: Note) -> training.Outcome:
     registry = load_skills(settings.skills)
     rows = read_training_rows(settings.data)
     answers.check_rows(rows, registry, settings.data.name)
+    model.check_adapter(settings)
     gpu = model.on_gpu(settings)
     quantised = model.is_quantised(settings, gpu)
     model.check_memory(settings, gpu, quantised)
