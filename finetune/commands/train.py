@@ -1,4 +1,4 @@
-"""`otto finetune sft`, `dpo`: one stage each."""
+"""`otto finetune sft`, `dpo`: one stage each; `otto finetune run`: a chain of them."""
 
 from __future__ import annotations
 
@@ -35,6 +35,30 @@ def register(app: typer.Typer) -> None:
         The same command goes on from the last checkpoint after a kill.
         """
         _stage("dpo", settings or [], dry_run)
+
+    @app.command("run")
+    def run_plan(
+        plan: Annotated[Path, typer.Argument(metavar="PLAN.yaml", help="The plan.", show_default=False)],
+        overrides: Annotated[list[str] | None, typer.Argument(metavar="[name=value]...", help="Changes of it.", show_default=False)] = None,
+        dry_run: DryRun = False,
+    ) -> None:
+        """Run the stages of a plan in a chain, with an evaluation between; what makes the score worse ends it.
+
+        The same command goes on where a run was broken off.
+        """
+        from finetune.chain import check, run
+        from finetune.config import load_plan
+        from otto.cli.output import note, out
+
+        settings = load_plan(plan, overrides or [])
+        if dry_run:
+            from finetune.stages.plan import describe
+
+            for stage in check(settings, plan.parent):
+                for line in (*describe(stage), ""):
+                    out(line)
+            return
+        out(f"The adapter is in {run(settings, plan.parent, note)}")
 
 
 def _stage(name: str, words: list[str], dry_run: bool) -> None:
