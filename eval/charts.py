@@ -27,7 +27,6 @@ class _Frame:
 
     x: tuple[float, float]
     y: tuple[float, float]
-    height: int = HEIGHT
 
     def at(self, x: float, y: float) -> Point:
         return self.across(x), self.up(y)
@@ -36,7 +35,7 @@ class _Frame:
         return LEFT + (x - self.x[0]) / (self.x[1] - self.x[0]) * (WIDTH - LEFT - RIGHT)
 
     def up(self, y: float) -> float:
-        return TOP + (self.y[1] - y) / (self.y[1] - self.y[0]) * (self.height - TOP - BOTTOM)
+        return TOP + (self.y[1] - y) / (self.y[1] - self.y[0]) * (HEIGHT - TOP - BOTTOM)
 
 
 def reliability(bins: Sequence[Mapping[str, Any]]) -> str:
@@ -136,7 +135,7 @@ def _text(svg: Element) -> str:
 
 
 def _axes(svg: Element, frame: _Frame, across: Sequence[tuple[float, str]], up: Sequence[tuple[float, str]]) -> None:
-    left, right, foot = LEFT, WIDTH - RIGHT, frame.height - BOTTOM
+    left, right, foot = LEFT, WIDTH - RIGHT, HEIGHT - BOTTOM
     for value, name in up:
         y = frame.up(value)
         _line(svg, [(left, y), (right, y)], "grid")
@@ -149,8 +148,8 @@ def _axes(svg: Element, frame: _Frame, across: Sequence[tuple[float, str]], up: 
 
 
 def _names(svg: Element, frame: _Frame, across: str, up: str) -> None:
-    _words(svg, ((LEFT + WIDTH - RIGHT) / 2, frame.height - 6), across, "name", "middle")
-    middle = (TOP + frame.height - BOTTOM) / 2
+    _words(svg, ((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 6), across, "name", "middle")
+    middle = (TOP + HEIGHT - BOTTOM) / 2
     _words(svg, (11, middle), up, "name", "middle").set("transform", f"rotate(-90 11 {_short(middle)})")
 
 

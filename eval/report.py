@@ -19,7 +19,7 @@ from typing import Any
 from eval import charts
 from eval.marks import marked
 from eval.runs import Row, Run
-from eval.summary import gold_skill, predicted_skill
+from eval.summary import gold_skill, predicted_skill, warm_times
 from otto.errors import MissingExtra, StoreError
 from otto.tomlfile import replace_file
 
@@ -128,6 +128,7 @@ def page_parts(run: Run, limit: int = MAX_FAILURES) -> dict[str, Any]:
         "latencies": [(name, summary["latency_ms"][key]) for key, name in _TIMES.items() if key in summary["latency_ms"]],
         "latency_note": latency_note(run.rows),
         "noise_levels": levels,
+        "noise_note": _noise_note([name for name, _ in levels]),
         "failures": shown,
         "failures_note": more or f"{len(failed):,} of {len(run.rows):,} cases.",
         "kinds": sorted(Counter(row["kind"] for row in shown).items()),
@@ -138,13 +139,14 @@ def page_parts(run: Run, limit: int = MAX_FAILURES) -> dict[str, Any]:
 
 
 def drawings(run: Run) -> dict[str, str]:
-    """The page's charts as SVG; "noise" is empty where no noise was added."""
+    """The page's charts as SVG; "noise" is empty where there are no two levels of it."""
     latency = {name: run.summary["latency_ms"].get(name) for name in ("p50", "p95")}
+    marks = {name: value for name, value in latency.items() if value is not None}
     levels = noise_levels(run.summary)
     return {
         "reliability": charts.reliability(run.summary["calibration"]),
         "risk_coverage": charts.risk_coverage(every(run.summary["risk_coverage"], MAX_POINTS)),
-        "latency": charts.histogram(warm_times(run.rows), {name: value for name, value in latency.items() if value is not None}),
+        "latency": charts.histogram([ms["wall"] for ms in warm_times(run.rows)], marks),
         "noise": charts.by_noise(levels) if len(levels) > 1 else "",
     }
 
@@ -295,9 +297,11 @@ def noise_levels(summary: Mapping[str, Any]) -> list[tuple[str, Rate]]:
     return [(name if name == "clean" else f"{float(name):g} dB", rates["exact_match"]) for name, rates in levels]
 
 
-def warm_times(rows: Sequence[Row]) -> list[float]:
-    """Wall ms of the cases that the summary's latency is over: answered, and not the first of a process."""
-    return [row["ms"]["wall"] for row in rows if not row["cold"] and row["error"] is None]
+def _noise_note(levels: Sequence[str]) -> str:
+    """Why nothing is drawn against noise."""
+    if any(name != "clean" for name in levels):
+        return f"All recordings were heard with noise at {levels[0]}; accuracy against noise needs two levels."
+    return "No noise was added in this run, so accuracy against noise is not drawn."
 
 
 def latency_note(rows: Sequence[Row]) -> str:

@@ -191,7 +191,8 @@ def calibration_bins(confidences: Sequence[float], correct: Sequence[bool], bins
 def expected_calibration_error(confidences: Sequence[float], correct: Sequence[bool], groups: Sequence[str] = (), bins: int = BINS) -> Rate:
     """The mean distance between confidence and accuracy over equally wide bins, weighted by their cases (Naeini et al. 2015).
 
-    The error of a resample is biased upwards; where the percentile interval lies above the value, it is widened down to it.
+    The error of a resample is biased upwards; where the percentile interval lies above the value, it is widened down to it. Where every resample has
+    the same error, as where all are right with one confidence, the interval is as wide as Wilson's for as many trials as there are groups.
     """
     import numpy as np
 
@@ -205,6 +206,10 @@ def expected_calibration_error(confidences: Sequence[float], correct: Sequence[b
     drawn = _resampled_sums(sums)
     errors = np.abs(drawn[:, :-1]).sum(1) / drawn[:, -1]
     value = float(np.abs(sums[:, :-1].sum(0)).sum() / n)
+    if np.ptp(errors) < 1e-12:
+        certain = wilson(len(sums), len(sums))
+        doubt = 1 - (certain.low or 0.0)
+        return Rate(value, max(0.0, value - doubt), min(1.0, value + doubt), n)
     low, high = np.percentile(errors, [2.5, 97.5])
     return Rate(value, min(float(low), value), min(1.0, max(float(high), value)), n)
 

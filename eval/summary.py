@@ -82,7 +82,7 @@ def latency(rows: Sequence[Row]) -> dict[str, float | None]:
     What was not recognised never came to the router.
     """
     answered = [row for row in rows if not row["cold"] and row["error"] is None]
-    warm = [row["ms"] for row in answered if row["heard"] != ""]
+    warm = warm_times(rows)
     cold = [row["ms"]["wall"] + row["ms"].get("load", 0.0) for row in rows if row["cold"]]
     heard = [row["ms"]["stt"] for row in answered if "stt" in row["ms"]]
     found = {
@@ -93,6 +93,11 @@ def latency(rows: Sequence[Row]) -> dict[str, float | None]:
         "cpu_p95": _percentile((ms["cpu"] for ms in warm), 0.95),
     }
     return {**found, **({"stt_p50": _percentile(heard, 0.5), "stt_p95": _percentile(heard, 0.95)} if heard else {})}
+
+
+def warm_times(rows: Sequence[Row]) -> list[Mapping[str, float]]:
+    """The milliseconds of the cases that latency is over: answered by the router, and not the first of a process."""
+    return [row["ms"] for row in rows if not row["cold"] and row["error"] is None and row["heard"] != ""]
 
 
 def by_skill(rows: Sequence[Row]) -> dict[str, dict[str, Any]]:

@@ -153,6 +153,13 @@ def test_the_calibration_error_by_hand() -> None:
     assert [item.accuracy for item in filled] == [0.0, 0.75]
 
 
+def test_cases_that_are_all_alike_leave_doubt_of_the_calibration() -> None:
+    # the low end of Wilson's interval of 5 of 5 is 5 / (5 + z²) = 0.5655
+    found = expected_calibration_error([1.0] * 5, [True] * 5)
+    assert (found.value, found.low, found.high) == (0, 0, pytest.approx(1 - 0.5655, abs=1e-4))
+    assert expected_calibration_error([1.0] * 10, [True] * 10, ["a", "a", "b", "b", "c", "c", "d", "d", "e", "e"]).high == found.high
+
+
 def test_the_ends_of_confidence_have_a_bin() -> None:
     bins = calibration_bins([0.0, 1.0, 0.1], [False, True, True])
     assert [item.n for item in bins] == [1, 1, 0, 0, 0, 0, 0, 0, 0, 1]

@@ -18,8 +18,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eval.report import every, kind_of, matrix, milliseconds, noise_levels, page_parts, render, router_name, visible, warnings, write_report
+from eval.report import drawings, every, kind_of, matrix, milliseconds, noise_levels, page_parts, render, router_name, visible, warnings, write_report
 from eval.runs import Run
+from eval.summary import latency
 from otto.errors import MissingExtra, StoreError
 from tests.eval.made_runs import HOSTILE, LESSONS_B, TWISTED_B, make
 from tests.eval.test_compare import invoke
@@ -204,6 +205,15 @@ def test_noise_is_drawn_where_there_was_some(run: Run) -> None:
     labels = [attributes["aria-label"] for attributes in Page(render(noisy)).of("svg") if "aria-label" in attributes]
     assert "Exact calls against noise: clean 94.0%, 24 dB 93.0%, 12 dB 90.0%, 6 dB 81.0%." in labels
     assert "No noise was added in this run" in Page(render(run)).text
+    one = replace(run, summary={**run.summary, "by_snr": {"12": {"exact_match": rate}}})
+    assert "All recordings were heard with noise at 12 dB; accuracy against noise needs two levels." in Page(render(one)).text
+
+
+def test_the_histogram_is_of_the_cases_that_latency_is_of(run: Run) -> None:
+    unheard = {**run.rows[1], "id": "unheard", "heard": "", "cold": False, "ms": {"wall": 0.0, "cpu": 0.0, "stt": 9.0}}
+    more = replace(run, rows=(*run.rows, unheard))
+    assert drawings(more)["latency"] == drawings(run)["latency"]
+    assert latency(more.rows)["p50"] == latency(run.rows)["p50"]
 
 
 @pytest.mark.parametrize(
