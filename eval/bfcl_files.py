@@ -39,7 +39,7 @@ class BfclRead(Read):
 
 
 def read_bfcl(sources: Sequence[str]) -> BfclRead:
-    """The cases of files. What is wrong is in `problems`; nothing is raised for it."""
+    """The cases of files. What is wrong is in `problems` and `lost`; nothing is raised for it."""
     read = BfclRead()
     for source in sources:
         file = Path(source).expanduser()
@@ -206,7 +206,7 @@ def _lines(file: Path, read: BfclRead) -> list[tuple[str, Any]]:
     try:
         data = file.read_bytes()
     except OSError as error:
-        read.problems.append(Problem(str(file), f"this cannot be read ({error.strerror})", "check the name and the folder"))
+        read.lost.append(Problem(str(file), f"this cannot be read ({error.strerror})", "check the name and the folder"))
         return []
     read.data[str(file)] = hashlib.sha256(data).hexdigest()
     found = []

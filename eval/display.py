@@ -70,10 +70,11 @@ def progress_watcher() -> Watcher:
 
 def show_summary(summary: Mapping[str, Any], folder: Path) -> None:
     """Print the headline, the skills if they are few, and where the rest is."""
-    table = new_table("", "%", "95 % interval", "cases")
-    for name, words in RATES.items():
-        add_row(table, words, *_cells(summary[name]))
-    show_table(table)
+    if summary["n"]:
+        table = new_table("", "%", "95 % interval", "cases")
+        for name, words in RATES.items():
+            add_row(table, words, *_cells(summary[name]))
+        show_table(table)
     for level, rates in summary["by_snr"].items():
         value, interval, n = _cells(rates["exact_match"])
         out(f"exact call, {level if level == 'clean' else f'{level} dB'}: {value} ({interval}) of {n}")
@@ -84,7 +85,7 @@ def show_summary(summary: Mapping[str, Any], folder: Path) -> None:
     if summary["errors"]:
         out(f"{summary['errors']:,} cases that the router could not answer count as wrong.", "bad")
     if summary["skipped"]:
-        out(f"{summary['skipped']:,} bad rows were left out.", "bad")
+        out("One bad row was left out." if summary["skipped"] == 1 else f"{summary['skipped']:,} bad rows were left out.", "bad")
     out(f"Results: {folder}", "dim")
 
 

@@ -24,7 +24,7 @@ from eval.scoring import Verdict, judge_route
 from eval.skillset import INSTALLED, Skillset, load_skills, relaxed, require_candidates, taught
 from eval.summary import summarise
 from otto.config import Settings
-from otto.errors import OttoError, Problem, Problems, StoreError, UsageError
+from otto.errors import OttoError, Problems, StoreError, UsageError
 from otto.messages import Route
 from otto.registry import Registry
 from otto.router.base import Router
@@ -87,7 +87,6 @@ class _Prepared:
     settings: Settings  # of the user
     skillset: Skillset
     cases: list[Case]
-    skipped: list[Problem]
     data: dict[str, str]  # file → SHA-256
     judge: Judge = judge_route
     about: dict[str, Any] = field(default_factory=dict)  # for the summary
@@ -96,7 +95,7 @@ class _Prepared:
 def measure(
     options: Options,
     settings: Settings,
-    out: Path | None = None,
+    folder: Path,
     *,
     pace: Pace | None = None,
     use_cache: bool = True,
@@ -104,12 +103,12 @@ def measure(
     command: Sequence[str] = (),
     opener: Opener | None = None,
 ) -> Measured:
-    """Run a router over cases; where `out` holds this very run already, go on with it.
+    """Run a router over cases; where the folder holds this very run already, go on with it.
 
     `opener` opens a router that is none of Otto's own; `options.router` is its name then.
 
     Raises:
-        UsageError: the options do not fit one another, the router, or the run that `out` holds.
+        UsageError: the options do not fit one another, the router, or the run that the folder holds.
         Problems: cases are bad; nothing was run.
         OttoError: the router cannot be opened; a file cannot be read or written.
         KeyboardInterrupt: the user has stopped it; the summary is of what was answered.
@@ -118,7 +117,6 @@ def measure(
     pace = pace or Pace()
     _require_fit(options, pace, own=opener is None)
     prepared = _prepare(options, settings, watcher)
-    folder = out or _new_folder(options.router)
     ear = _open_ear(prepared)
     with closing(Journal(folder)) as journal:
         own = _own_settings(prepared, folder)
@@ -189,8 +187,9 @@ def _prepare(options: Options, settings: Settings, watcher: Watcher) -> _Prepare
     data = {options.skills: sha256(skill_file)} if options.skills != INSTALLED and skill_file.is_file() else {}
     read = read_cases(options.cases, registry)
     lessons = read_cases([options.train], registry) if options.train else Read()
-    if lessons.problems and not options.skip_bad:
-        raise Problems("The training file has problems, and nothing was run", lessons.problems)
+    if lessons.lost or (lessons.problems and not options.skip_bad):
+        found = [*lessons.lost, *lessons.problems, *read.lost, *read.problems]
+        raise Problems("The training file has problems, and nothing was run; these are all that were found", found)
     read.require(skip_bad=options.skip_bad)
     registry, optional = relaxed(registry, read.cases)
     if optional:
@@ -198,6 +197,8 @@ def _prepare(options: Options, settings: Settings, watcher: Watcher) -> _Prepare
     if options.train:
         overlap = len({case.text for case in read.cases} & {lesson.text for lesson in lessons.cases})
         watcher.note(f"The router learns from {len(lessons.cases):,} sentences; {overlap} of the texts to be tested are among them.")
+        if lessons.problems:
+            watcher.note(f"Bad rows of the training file that are left out: {lessons.bad_rows:,}, the first: {lessons.problems[0]}")
         registry = taught(registry, lessons.cases)
     require_candidates(options.candidates, registry)
     for problem in read.problems:
@@ -211,10 +212,9 @@ def _prepare(options: Options, settings: Settings, watcher: Watcher) -> _Prepare
         settings,
         Skillset(registry, options.candidates, options.seed),
         _with_noise(sampled(read.cases, options.limit, options.seed), options),
-        read.problems,
         {**read.data, **lessons.data, **data, **({options.noise: sha256(Path(options.noise).expanduser())} if options.noise else {})},
     )
-    prepared.about = {"skipped": len(read.problems), "optional": optional}
+    prepared.about = {"skipped": read.bad_rows, "optional": optional}
     return prepared
 
 
@@ -235,7 +235,7 @@ def _prepare_bfcl(options: Options, settings: Settings, watcher: Watcher) -> _Pr
     def judge_bfcl(case: Case, route: Route, specs: Mapping[str, SkillSpec]) -> Verdict:
         return verdict(read.entries[case.id], route)
 
-    return _Prepared(options, settings, skillset, cases, read.problems, read.data, judge_bfcl, {"skipped": len(read.problems), "optional": []})
+    return _Prepared(options, settings, skillset, cases, read.data, judge_bfcl, {"skipped": read.bad_rows, "optional": []})
 
 
 def _with_noise(cases: list[Case], options: Options) -> list[Case]:
@@ -391,7 +391,8 @@ def _weights() -> str:
     return digest.hexdigest()[:16]
 
 
-def _new_folder(router: str) -> Path:
+def new_folder(router: str) -> Path:
+    """Where the results of a run go that names no folder; nothing is there yet."""
     stamp = datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%S")
     folder = Path(FOLDER) / f"{stamp}-{router}"
     count = 1

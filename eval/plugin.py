@@ -26,7 +26,7 @@ from eval.summary import CLEAN, Row, gold_skill, predicted_skill
 from eval.voices import Voice, chosen_voices
 from otto.call import Call
 from otto.config import Settings
-from otto.errors import Problems, UnknownSkill, UsageError
+from otto.errors import Problems, UsageError
 from otto.phrases import Phrase, PhraseBook
 from otto.registry import Registry
 from otto.skill import OTHER, SkillSpec
@@ -87,7 +87,7 @@ def check_skill(check: Check, settings: Settings, watcher: Watcher | None = None
     """Speak, hear and route the examples of a skill.
 
     Raises:
-        UsageError, UnknownSkill: there is no such skill, voice or engine, or the skill has no examples.
+        UsageError: there is no such skill, voice or engine, or the skill has no examples.
         Problems: the skill cannot be loaded.
         OttoError: an engine cannot work.
     """
@@ -125,9 +125,8 @@ def load_plugin(skill: str, settings: Settings) -> tuple[Registry, list[str]]:
     the same name, as an older version of themselves, but not of bundled ones.
 
     Raises:
-        UnknownSkill: there is neither.
+        UsageError: there is neither, or it has the name of a bundled one.
         Problems: the skill cannot be loaded.
-        UsageError: it has the name of a bundled one.
     """
     installed = Registry.load(settings.paths.skills)
     path = Path(skill).expanduser()
@@ -137,7 +136,7 @@ def load_plugin(skill: str, settings: Settings) -> tuple[Registry, list[str]]:
         from difflib import get_close_matches
 
         close = get_close_matches(skill, installed.specs, n=1)
-        raise UnknownSkill(f"There is no skill {skill}, and no such file", f"did you mean {close[0]}?" if close else "see `otto skills list`")
+        raise UsageError(f"There is no skill {skill}, and no such file", f"did you mean {close[0]}?" if close else "see `otto skills list`")
     own = _load_path(path)
     for spec in own:
         _require_own_name(spec, installed, path)

@@ -32,20 +32,29 @@ class Read:
     """What was read."""
 
     cases: list[Case] = field(default_factory=list)
-    problems: list[Problem] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)  # of rows
+    lost: list[Problem] = field(default_factory=list)  # of whole files: what was in them nobody can count
     data: dict[str, str] = field(default_factory=dict)  # file → SHA-256
 
+    @property
+    def bad_rows(self) -> int:
+        """How many rows are left out; one may have several problems."""
+        return len({problem.where for problem in self.problems})
+
     def require(self, *, skip_bad: bool = False) -> None:
-        """Raises Problems, unless the bad rows are to be left out; UsageError where nothing is left."""
-        if self.problems and not skip_bad:
-            count = "one problem" if len(self.problems) == 1 else f"{len(self.problems)} problems"
-            raise Problems(f"The cases have {count}, and nothing was run; mend them or leave these rows out with --skip-bad", self.problems)
+        """Raises Problems, unless it is rows alone that are bad, and they are to be left out; UsageError where nothing is left."""
+        found = [*self.lost, *self.problems]
+        count = "one problem" if len(found) == 1 else f"{len(found)} problems"
+        if self.lost:
+            raise Problems(f"The cases have {count}, and nothing was run", found)
+        if found and not skip_bad:
+            raise Problems(f"The cases have {count}, and nothing was run; mend them or leave these rows out with --skip-bad", found)
         if not self.cases:
             raise UsageError("There are no cases", "give a .jsonl file, an example file, or a folder with labels.jsonl")
 
 
 def read_cases(sources: Sequence[str], registry: Registry) -> Read:
-    """The cases of files, folders and W&B artifacts, checked against the skills. What is wrong is in `problems`; nothing is raised for it."""
+    """The cases of files, folders and W&B artifacts, checked against the skills. What is wrong is in `problems` and `lost`; it is not raised."""
     read = Read()
     lines: dict[str, str] = {}  # id → where it first stands
     for source in sources:
@@ -77,33 +86,35 @@ def _cases_of(source: str, registry: Registry, read: Read) -> Iterator[Case]:
     if path.is_dir():
         files = [path / LABELS] if (path / LABELS).is_file() else sorted(path.glob("*.jsonl"))
         if not files:
-            read.problems.append(Problem(source, f"this folder has no {LABELS}", "give the folder that holds it"))
+            read.lost.append(Problem(source, f"this folder has no {LABELS}", "give the folder that holds it"))
     else:
         files = [path]
     for file in files:
         try:
             data = file.read_bytes()
         except OSError as error:
-            read.problems.append(Problem(source, f"this cannot be read ({error.strerror})", "check the name and the folder"))
+            read.lost.append(Problem(source, f"this cannot be read ({error.strerror})", "check the name and the folder"))
             continue
         read.data[str(file)] = hashlib.sha256(data).hexdigest()
-        reader = _cases_of_examples if file.suffix == ".txt" else _cases_of_rows
-        yield from reader(file, data, registry, read.problems)
+        if file.suffix == ".txt":
+            yield from _cases_of_examples(file, data, registry, read)
+        else:
+            yield from _cases_of_rows(file, data, registry, read.problems)
 
 
-def _cases_of_examples(file: Path, data: bytes, registry: Registry, problems: list[Problem]) -> Iterator[Case]:
-    """The examples of an example file, templates written out; the sentences of one template are a group."""
+def _cases_of_examples(file: Path, data: bytes, registry: Registry, read: Read) -> Iterator[Case]:
+    """The examples of an example file, templates written out; the sentences of one template are a group. A file with a fault in its form is lost."""
     from otto.examples import parse_example_file
     from otto.templates import written_out
 
     try:
         examples = parse_example_file(data.decode("utf-8-sig"), str(file)).all
     except ExampleError as error:
-        problems += error.problems
+        read.lost += error.problems
         return
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
-        problems.append(Problem(f"{file}:{line}", "this is not UTF-8", "save the file as UTF-8"))
+        read.lost.append(Problem(f"{file}:{line}", "this is not UTF-8", "save the file as UTF-8"))
         return
     for example in examples:
         number = example.where.rpartition(":")[2]
@@ -111,7 +122,7 @@ def _cases_of_examples(file: Path, data: bytes, registry: Registry, problems: li
         if example.is_template and not faults:
             written, wrong = written_out(_with_examples(registry, example.call.name, examples), example)
             faults = [(problem.what, problem.mend) for problem in wrong]
-        problems += [Problem(example.where, *fault) for fault in faults]
+        read.problems += [Problem(example.where, *fault) for fault in faults]
         if faults:
             continue
         for count, item in enumerate(written, 1):

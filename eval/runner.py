@@ -29,6 +29,7 @@ LEARNING_SECONDS = 900.0  # that a router may take to learn the skills
 ANSWER_CHARACTERS = 2000  # of an invalid answer that are kept
 UNKNOWN = 0.5  # the confidence of other() where nothing was recognised: nothing is known
 PROCESS_CPU = "process_cpu"  # in the timings of a route: the milliseconds of an engine that works in a process of its own
+_LOOK = "mend that, or take the cases out, or choose another --router"
 PAUSE = " … "  # between the utterances of one recording
 
 
@@ -259,7 +260,7 @@ class Runner:
         if answer.error is not None:
             self._failed.append(answer)
             if len(self._failed) >= FAILURES:
-                raise _Ended(OttoError(f"The router failed at {FAILURES} cases in a row, the last time so: {answer.error}"))
+                raise _Ended(OttoError(f"The router failed at {FAILURES} cases in a row, the last time so: {answer.error.rstrip('.')}", _LOOK))
             return
         if self._cache is not None and answer.case.audio is None and not answer.cached:
             cache, keys = self._cache
@@ -270,7 +271,7 @@ class Runner:
     def _flush_failed(self, progress: Callable[[dict[str, Any]], None]) -> None:
         """At the end: the last cases' failures are theirs if any case has succeeded."""
         if self._failed and not self._journal.rows:
-            raise _Ended(OttoError(f"The router answered no case: {self._failed[-1].error}"))
+            raise _Ended(OttoError(f"The router answered no case: {str(self._failed[-1].error).rstrip('.')}", _LOOK))
         self._write(self._failed, progress)
 
     def _write(self, answers: Sequence[Answer], progress: Callable[[dict[str, Any]], None]) -> None:

@@ -34,6 +34,11 @@ _PREDICTIONS = ("id", "text", "heard", "gold", "predicted", "correct", "skill", 
 _SKILLS = ("skill", "n", "exact_match", "low", "high", "skill_accuracy", "argument_f1")
 
 
+def require_wandb() -> None:
+    """Raises MissingExtra where wandb is not installed."""
+    _wandb()
+
+
 def log_run(folder: Path) -> str:
     """Log the run in a folder: its figures, a table of predictions, and an artifact with the report and the run's files.
 

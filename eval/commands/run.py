@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -69,27 +70,39 @@ def register(app: typer.Typer) -> None:
         `otto eval run --out DIR` alone does, too.
         """
         from eval.display import progress_watcher, show_summary
-        from eval.measure import Options, earlier_options, measure
+        from eval.measure import RUN, Options, earlier_options, measure, new_folder
         from eval.noise import decibels
         from eval.runner import Pace
+        from eval.tracking import log_run, require_wandb
         from otto.cli.output import emit, note
         from otto.config import load_settings
         from otto.errors import EXIT_DONE, EXIT_FAILED, UsageError
 
         settings = load_settings()
+        if wandb:
+            require_wandb()  # before hours of work, not after them
+        given = Options(
+            tuple(cases or ()), skills, train, router, model, adapter, prompt, prompt_file, candidates, limit, seed, skip_bad,
+            stt, noise, decibels(snr) if snr else (), scorer,
+        )  # fmt: skip
         if cases:
-            options = Options(
-                tuple(cases), skills, train, router or settings.router.engine, model, adapter, prompt, prompt_file, candidates, limit, seed, skip_bad,
-                stt, noise, decibels(snr) if snr else (), scorer,
-            )  # fmt: skip
-        elif out:
-            options = earlier_options(out)
-        else:
+            options = replace(given, router=router or settings.router.engine)
+        elif out is None:
             raise UsageError("There are no cases", "give a .jsonl file, an example file, or a folder with labels.jsonl")
+        elif given != Options((), router=""):
+            raise UsageError("Without cases, the run in --out goes on as it was asked", "name the cases, or leave out what says how they are run")
+        else:
+            options = earlier_options(out)
+        folder = out or new_folder(options.router)
         pace = Pace(concurrency or (4 if options.router == "openai" else 1), attempts, requests=budget, tokens=budget_tokens)
         watcher = progress_watcher()
         command = ["otto", "eval", *sys.argv[1:]]
-        measured = measure(options, settings, out, pace=pace, use_cache=not no_cache, watcher=watcher, command=command)
+        try:
+            measured = measure(options, settings, folder, pace=pace, use_cache=not no_cache, watcher=watcher, command=command)
+        except KeyboardInterrupt:
+            if (folder / RUN).is_file():
+                note(f"Stopped. Go on with: otto eval run --out {folder}")
+            raise
         emit({**measured.summary, "out": str(measured.folder)}) if as_json else show_summary(measured.summary, measured.folder)
         limits = {
             "exact_match": (min_exact, None),
@@ -104,8 +117,6 @@ def register(app: typer.Typer) -> None:
         for failure in failures:
             note(failure, "bad")
         if wandb and measured.summary["n"]:
-            from eval.tracking import log_run
-
             note(log_run(measured.folder))
         raise typer.Exit(EXIT_FAILED if failures else EXIT_DONE)
 

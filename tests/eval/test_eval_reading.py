@@ -61,7 +61,7 @@ def read(folder: Path, registry: Registry, *rows: Any, name: str = "cases.jsonl"
 
 def faults(found: Read) -> list[str]:
     """`line: what is wrong` of each problem."""
-    return [f"{problem.where.rpartition(':')[2]}: {problem.what}" for problem in found.problems]
+    return [f"{problem.where.rpartition(':')[2]}: {problem.what}" for problem in [*found.lost, *found.problems]]
 
 
 # --- rows
@@ -169,11 +169,32 @@ def test_what_cannot_be_read(tmp_path: Path) -> None:
     (tmp_path / "bytes.jsonl").write_bytes(b'{"id": "\xff", "text": "x", "call": null}\n')
     (tmp_path / "empty").mkdir()
     found = read_cases([str(tmp_path / "none.jsonl"), str(tmp_path / "bytes.jsonl"), str(tmp_path / "empty")], INSTALLED)
-    assert [problem.what for problem in found.problems] == [
-        "this cannot be read (No such file or directory)", "this is not UTF-8", "this folder has no labels.jsonl",
-    ]  # fmt: skip
+    assert [problem.what for problem in found.lost] == ["this cannot be read (No such file or directory)", "this folder has no labels.jsonl"]
+    assert [problem.what for problem in found.problems] == ["this is not UTF-8"]
+
+
+def test_nothing_is_left_of_bad_rows_alone(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="There are no cases"):
+        read(tmp_path, INSTALLED, "{").require(skip_bad=True)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [("none.jsonl", None), ("form.txt", "#### Examples:\n\n### User: stop\n### Assistant: timer(\n"), ("bytes.txt", b"\xff")],
+)
+def test_a_whole_file_is_never_left_out(tmp_path: Path, name: str, text: str | bytes | None) -> None:
+    read(tmp_path, INSTALLED, row("a"))
+    if text is not None:
+        (tmp_path / name).write_bytes(text.encode() if isinstance(text, str) else text)
+    found = read_cases([str(tmp_path / "cases.jsonl"), str(tmp_path / name)], INSTALLED)
+    assert [case.id for case in found.cases] == ["a"]
+    with pytest.raises(Problems, match="The cases have one problem, and nothing was run"):
         found.require(skip_bad=True)
+
+
+def test_a_row_with_two_problems_is_one_bad_row(tmp_path: Path) -> None:
+    found = read(tmp_path, INSTALLED, row("a"), row("b", text="", call="tea()"))
+    assert (len(found.problems), found.bad_rows) == (2, 1)
 
 
 def test_a_skill_that_is_nearly_right_is_suggested(tmp_path: Path) -> None:

@@ -244,6 +244,23 @@ def test_bad_rows_are_all_named_before_anything_runs(files: Path, run: Run) -> N
     assert (summary["skipped"], summary["asked"], summary["n"]) == (3, 4, 4)
 
 
+def test_a_bad_training_file_is_named_with_the_cases(files: Path, run: Run) -> None:
+    for name in ("test", "train"):
+        with open(files / f"{name}.jsonl", "a", encoding="utf-8") as file:
+            file.write("no json\n")
+    arguments = ["test.jsonl", "--skills", "skills.json", "--train", "train.jsonl", "--router", "phrases", "--out", "out"]
+    found = run(*arguments)
+    assert found.returncode == 1
+    assert [line.split(":")[0].strip() for line in found.stderr.splitlines()[1:]] == ["train.jsonl", "test.jsonl"]
+    found = run(*arguments, "--skip-bad")
+    assert found.returncode == 0
+    assert "Bad rows of the training file that are left out: 1, the first: train.jsonl:" in found.stderr
+    assert written(files / "out")[0]["skipped"] == 1
+    found = run("test.jsonl", "--skills", "skills.json", "--train", "none.jsonl", "--router", "phrases", "--skip-bad")
+    assert found.returncode == 1
+    assert "none.jsonl: this cannot be read" in found.stderr
+
+
 # --- to go on
 
 
@@ -260,6 +277,14 @@ def test_a_run_is_gone_on_with_by_its_folder_alone(files: Path, run: Run) -> Non
     assert [item["id"] for item in rows] == ["r0", "r1", "r2", "r3"]
     assert results.read_bytes().startswith(lines[0])
     assert (summary["seed"], summary["command"][3]) == (3, "test.jsonl")
+
+
+def test_a_folder_alone_takes_no_other_options(files: Path, run: Run) -> None:
+    assert run("test.jsonl", "--skills", "skills.json", "--router", "phrases", "--out", "out").returncode == 0
+    for other in (["--limit", 2], ["--router", "phrases"], ["--skip-bad"]):
+        refused = run("--out", "out", *other)
+        assert refused.returncode == 2
+        assert "Without cases, the run in --out goes on as it was asked" in refused.stderr
 
 
 @pytest.mark.parametrize(("change", "says"), [
@@ -421,6 +446,7 @@ def test_ctrl_c_leaves_a_summary_of_what_was_run(many: list[str], files: Path, e
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 130
     assert "Traceback" not in errors
+    assert "Stopped. Go on with: otto eval run --out out" in errors
     summary, rows = written(files / "out")
     assert summary["n"] == len(rows) < 60
     assert not summary["complete"]

@@ -18,7 +18,7 @@ from eval.plugin import Report, acceptance, failures, false_acceptance, load_plu
 from eval.statistics import wilson
 from otto.cli import run_app
 from otto.config import Settings, load_settings
-from otto.errors import Problems, UnknownSkill, UsageError
+from otto.errors import Problems, UsageError
 from otto.paths import room
 from otto.registry import Registry
 from otto.scaffold import write_skill
@@ -67,7 +67,7 @@ def test_a_bundled_skill_may_be_named_by_its_file(settings: Settings) -> None:
 
 
 def test_what_is_no_skill(settings: Settings, plugin: Path, tmp_path: Path) -> None:
-    with pytest.raises(UnknownSkill, match="There is no skill timmer, and no such file; did you mean timer?"):
+    with pytest.raises(UsageError, match="There is no skill timmer, and no such file; did you mean timer?"):
         load_plugin("timmer", settings)
     (tmp_path / "empty").mkdir()
     with pytest.raises(UsageError, match="There is no skill in .*empty"):
