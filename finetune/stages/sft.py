@@ -70,7 +70,8 @@ def _run(settings: Sft, note: Note) -> training.Outcome:
     gpu = model.on_gpu(settings)
     quantised = model.is_quantised(settings, gpu)
     model.check_memory(settings, gpu, quantised)
-    tracker, done = training.begin(settings, [settings.data])
+    begun_from = [settings.adapter / "adapter_model.safetensors"] if settings.adapter else []
+    tracker, done = training.begin(settings, [settings.data, *begun_from])
     if done:
         note(f"{settings.out} is done already")
         return done
