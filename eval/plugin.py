@@ -9,20 +9,18 @@ from __future__ import annotations
 import random
 import tempfile
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from eval.acceptance import SPOKEN, TYPED, Report
 from eval.cases import Case
-from eval.collisions import Collision, find_collisions
+from eval.collisions import find_collisions
 from eval.journal import Journal
 from eval.measure import Watcher
 from eval.runner import Ear, Runner
 from eval.skillset import Skillset
-from eval.statistics import Rate, rate, wilson
-from eval.summary import CLEAN, Row, gold_skill, predicted_skill
 from eval.voices import Voice, chosen_voices
 from otto.call import Call
 from otto.config import Settings
@@ -35,7 +33,6 @@ from otto.words import normal_text
 LIMIT = 40  # spoken sentences; closed-phrase mode needs about 0.3 s of processor time for a second of speech
 OTHERS = 4  # of so many spoken sentences, one is of another skill or of nobody
 TYPED_OWN, TYPED_OTHERS = 100, 200  # sentences that are routed as text
-_SPOKEN, _TYPED = "spoken", "typed"
 
 
 @dataclass(frozen=True)
@@ -50,37 +47,6 @@ class Check:
     seed: int = 0
     router: str = ""  # "" is the settings' own, as for stt
     stt: str = ""
-
-
-@dataclass(frozen=True)
-class Report:
-    """What came of a check. `rows` are those of results.jsonl."""
-
-    names: tuple[str, ...]  # of the skills that were checked
-    voices: tuple[str, ...]
-    rows: list[dict[str, Any]]
-    collisions: list[Collision]
-
-    @property
-    def spoken(self) -> list[dict[str, Any]]:
-        return [row for row in self.rows if row["heard"] is not None]
-
-    @property
-    def typed(self) -> list[dict[str, Any]]:
-        return [row for row in self.rows if row["heard"] is None]
-
-    def to_json(self) -> dict[str, Any]:
-        """The object that --json prints."""
-        return {
-            "skills": list(self.names),
-            "voices": list(self.voices),
-            "spoken": _figures(self.spoken, self.names),
-            "by_voice": {voice: _figures(rows, self.names) for voice, rows in _by(self.spoken, _voice).items()},
-            "by_snr": {level: _figures(rows, self.names) for level, rows in _by(self.spoken, _level).items()},
-            "typed": _figures(self.typed, self.names),
-            "failures": [_failure(row) for row in failures(self.rows, self.names)],
-            "collisions": [collision.to_json() for collision in self.collisions],
-        }
 
 
 def check_skill(check: Check, settings: Settings, watcher: Watcher | None = None) -> Report:
@@ -210,16 +176,16 @@ def _typed(registry: Registry, book: PhraseBook, names: Collection[str], seed: i
     rng = random.Random(f"{seed}:typed")
     own = _sentences(book, registry, names.__contains__, rng)
     for number, sentence in enumerate(own[:TYPED_OWN]):
-        yield sentence.case(f"{_TYPED}/own/{number}")
+        yield sentence.case(f"{TYPED}/own/{number}")
     known = {normal_text(sentence.text) for sentence in own}
     for number, name in enumerate(name for name in names for _ in range(TYPED_OWN // len(names))):
         if any(template.skill == name for template in book.templates):
             text, call = book.sample(rng, name)
             if normal_text(text) not in known:
                 known.add(normal_text(text))
-                yield Case(f"{_TYPED}/sampled/{number}", text, ((call,),), source=name)
+                yield Case(f"{TYPED}/sampled/{number}", text, ((call,),), source=name)
     for number, sentence in enumerate(_others(book, registry, names, rng)[:TYPED_OTHERS]):
-        yield sentence.case(f"{_TYPED}/others/{number}")
+        yield sentence.case(f"{TYPED}/others/{number}")
 
 
 def _others(book: PhraseBook, registry: Registry, names: Collection[str], rng: random.Random) -> list[_Sentence]:
@@ -243,7 +209,7 @@ def _spoken(
         for number, (sentence, voice) in enumerate(_pairs(sentences, voices, count)):
             file = folder / kind / f"{number}.wav"
             voice.speak(sentence.text, file)
-            yield sentence.case(f"{_SPOKEN}/{voice}/{kind}/{number}", file)
+            yield sentence.case(f"{SPOKEN}/{voice}/{kind}/{number}", file)
 
 
 def _pairs(sentences: Sequence[_Sentence], voices: Sequence[Voice], count: int) -> Iterable[tuple[_Sentence, Voice]]:
@@ -264,83 +230,3 @@ def _open_ear(check: Check, registry: Registry, settings: Settings) -> Ear:
 
     noise = Path(check.noise).expanduser() if check.noise else None
     return open_ear(check.stt or settings.stt.engine, registry, settings, noise, check.seed)
-
-
-# --- figures
-
-
-def failures(rows: Iterable[Row], names: Collection[str]) -> list[Row]:
-    """Own sentences whose call is not right, and sentences of others that one of the skills took."""
-    return [row for row in rows if (not row["exact"] if gold_skill(row) in names else _taken(row, names))]
-
-
-def acceptance(rows: Sequence[Row], names: Collection[str]) -> Rate:
-    """The share of the skills' own sentences whose whole call is right."""
-    return _share([row for row in rows if gold_skill(row) in names], lambda row: row["exact"])
-
-
-def false_acceptance(rows: Sequence[Row], names: Collection[str]) -> Rate:
-    """The share of the sentences of other skills, and of stray talk, that one of the skills took."""
-    return _share([row for row in rows if gold_skill(row) not in names], lambda row: _taken(row, names))
-
-
-def _figures(rows: Sequence[Row], names: Collection[str]) -> dict[str, Any]:
-    """`others_accepted` is what the other skills reach with the same voices: how much of a refusal is the voice's."""
-    own = [row for row in rows if gold_skill(row) in names]
-    others = [row for row in rows if gold_skill(row) not in names and not row["stray"]]
-    return {
-        "acceptance": acceptance(rows, names).to_json(),
-        "refused": _share(own, lambda row: row["missed_call"]).to_json(),
-        "wrong": _share(own, lambda row: not row["exact"] and not row["missed_call"]).to_json(),
-        "false_acceptance": false_acceptance(rows, names).to_json(),
-        "others_accepted": _share(others, lambda row: row["exact"]).to_json(),
-    }
-
-
-def _share(rows: Sequence[Row], hit: Callable[[Row], bool]) -> Rate:
-    """A share with the widest of three intervals.
-
-    Sentences of one template are resampled together; those of one voice are; and Wilson's is taken for as many trials as there are templates, for few
-    of them, each as often right as wrong, would show a bootstrap no spread.
-    """
-    hits = [hit(row) for row in rows]
-    if not hits:
-        return rate(hits)
-    templates = [row["group"] or row["id"] for row in rows]
-    trials = len(set(templates))
-    by_template, by_voice = rate(hits, templates), rate(hits, [_voice(row) for row in rows])
-    found = [by_template, by_voice, wilson(round(sum(hits) * trials / len(hits)), trials)]
-    lows, highs = [item.low for item in found if item.low is not None], [item.high for item in found if item.high is not None]
-    return replace(by_template, low=min(lows), high=max(highs))
-
-
-def _taken(row: Row, names: Collection[str]) -> bool:
-    return any(name in names for name in predicted_skill(row).split("+"))
-
-
-def _voice(row: Row) -> str:
-    """"" of a typed sentence."""
-    kind, _, rest = str(row["id"]).partition("/")
-    return rest.partition("/")[0] if kind == _SPOKEN else ""
-
-
-def _level(row: Row) -> str:
-    return CLEAN if row["snr"] is None else f"{row['snr']:g}"
-
-
-def _by(rows: Iterable[dict[str, Any]], key: Callable[[Row], str]) -> Mapping[str, list[dict[str, Any]]]:
-    found: dict[str, list[dict[str, Any]]] = defaultdict(list)
-    for row in rows:
-        found[key(row)].append(row)
-    return found
-
-
-def _failure(row: Row) -> dict[str, Any]:
-    return {
-        "text": row["text"],
-        "expected": row["gold"][0][0],
-        "called": "; ".join(row["predicted"]),
-        "heard": row["heard"],
-        "voice": _voice(row) or None,
-        "snr": row["snr"],
-    }

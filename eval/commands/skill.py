@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from eval.plugin import Report
+    from eval.acceptance import Report
     from eval.statistics import Rate
 
 FAILURES = 10  # that are shown
@@ -49,9 +49,10 @@ def register(app: typer.Typer) -> None:
 
         Exit code 1: it is not good enough, or cannot be loaded. Exit code 2: there is no such skill, no voice, or the options do not fit.
         """
+        from eval.acceptance import acceptance, false_acceptance
         from eval.display import progress_watcher
         from eval.noise import decibels
-        from eval.plugin import Check, acceptance, check_skill, false_acceptance
+        from eval.plugin import Check, check_skill
         from otto.cli.output import emit, note
         from otto.config import load_settings
         from otto.errors import EXIT_DONE, EXIT_FAILED, UsageError
@@ -95,7 +96,8 @@ def _show(report: Report) -> None:
     from otto.cli.output import add_row, new_table, out, show_table
 
     found = report.to_json()
-    out(f"{', '.join(report.names)}: {len(report.spoken)} sentences spoken by {len(report.voices)} voices, {len(report.typed)} typed", "bold")
+    voices = "one voice" if len(report.voices) == 1 else f"{len(report.voices)} voices"
+    out(f"{', '.join(report.names)}: {len(report.spoken)} sentences spoken by {voices}, {len(report.typed)} typed", "bold")
     table = new_table("", "right %", "95 %", "of", "refused", "wrong", "others: right", "taken", "of")
     parts = {"spoken": found["spoken"], **(_levels(found["by_snr"])), **found["by_voice"], "typed": found["typed"]}
     for name, figures in parts.items():

@@ -13,8 +13,9 @@ from typing import Any
 
 import pytest
 
+from eval.acceptance import Report, acceptance, failures, false_acceptance
 from eval.cli import app
-from eval.plugin import Report, acceptance, failures, false_acceptance, load_plugin
+from eval.plugin import load_plugin
 from eval.statistics import wilson
 from otto.cli import run_app
 from otto.config import Settings, load_settings
