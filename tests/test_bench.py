@@ -43,6 +43,8 @@ WRITTEN = """\
 
 Written whole by `make bench` on 2026-11-20; change tests/bench/, not this file. Times are in milliseconds. CPU is that of all threads of the process; wall is what a person waits. p50 is the median, p95 the 95th percentile, n the number of measurements.
 
+Public suites and other recognisers on the same cases, written by `otto eval bench`: [benchmarks-peers.md](benchmarks-peers.md).
+
 | machine |  |
 | --- | ---: |
 | processor | Abacus 3000 |

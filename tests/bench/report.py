@@ -48,6 +48,7 @@ def _head(report: Report) -> str:
         "# Benchmarks\n\n"
         f"Written whole by `{report.command}` on {report.date}; change tests/bench/, not this file. Times are in milliseconds. "
         "CPU is that of all threads of the process; wall is what a person waits. p50 is the median, p95 the 95th percentile, n the number of measurements.\n\n"
+        "Public suites and other recognisers on the same cases, written by `otto eval bench`: [benchmarks-peers.md](benchmarks-peers.md).\n\n"
         f"{table(('machine', ''), report.machine.items())}\n\n{table(('version', ''), report.versions.items())}"
     )
 
