@@ -32,6 +32,9 @@ ANSWER_SECONDS = 60.0  # and for one answer
 class PeerError(OttoError):
     """A peer is not installed, does not start, or cannot answer."""
 
+    def __init__(self, what: str, mend: str = "leave it out with --peers, or install it anew: otto eval bench --install-peers") -> None:
+        super().__init__(what, mend)
+
 
 class PeerRouter:
     """A peer that has learnt the examples of the skills. Its process ends with `close`, or with this one."""
@@ -65,7 +68,7 @@ class PeerRouter:
 
     def update(self, registry: Registry) -> None:
         """Peers are made once."""
-        raise PeerError(f"{self.name} cannot take up other skills")
+        raise PeerError(f"{self.name} cannot take up other skills", "leave it out with --peers")
 
     def close(self) -> None:
         """End the process."""

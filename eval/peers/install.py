@@ -28,7 +28,7 @@ def install_peers(settings: Settings, note: Callable[[str], None]) -> list[str]:
         OttoError: no environment can be made.
     """
     python = peers_python(settings)
-    if not python.exists():
+    if not os.path.exists(python):  # which never raises
         note("Making an environment for the peers …")
         done = _run([sys.executable, "-m", "venv", str(python.parent.parent)])
         if done is not None:
@@ -55,7 +55,10 @@ def remark_on(package: str) -> str:
 
 def _run(command: list[str]) -> str | None:
     """None where it succeeds, else its last telling line."""
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    except OSError as error:
+        return f"{command[0]} cannot be run: {error.strerror}"
     if not done.returncode:
         return None
     lines = [line.strip() for line in (done.stdout + done.stderr).splitlines() if line.strip()]

@@ -199,6 +199,16 @@ def test_a_peer_that_hangs(fake: Callable[[str, str], PeerRouter], monkeypatch: 
     peer.close()
 
 
+def test_every_error_of_a_peer_says_what_to_do(fake: Callable[[str, str], PeerRouter]) -> None:
+    peer = fake(READY, 'say("no json")')
+    with pytest.raises(PeerError) as raised:
+        peer.route("play ABBA now")
+    assert str(raised.value) == "adapt answered what is no JSON; leave it out with --peers, or install it anew: otto eval bench --install-peers."
+    with pytest.raises(PeerError, match="leave it out with --peers"):
+        peer.update(registry())
+    peer.close()
+
+
 def test_no_environment(tmp_path: Path) -> None:
     with pytest.raises(PeerError, match="run: otto eval bench --install-peers"):
         PeerRouter("adapt", registry(), tmp_path / "bin" / "python")
@@ -343,3 +353,10 @@ def test_what_cannot_be_installed_is_said_and_the_rest_goes_on(settings: Setting
     python = str(peers_python(settings))
     assert commands[0][1:3] == ["-m", "venv"] and all(command[:3] == [python, "-m", "pip"] for command in commands[1:])
     assert [command[-1].split("==")[0] for command in commands[1:]] == ["hassil", "home-assistant-intents", "padacioso", "adapt-parser", "padatious"]
+
+
+def test_a_python_that_cannot_be_run_is_a_sentence(settings: Settings) -> None:
+    python = peers_python(settings)
+    python.mkdir(parents=True)  # a folder where a program should be
+    failed = install_peers(settings, lambda sentence: None)
+    assert len(failed) == len(requirements()) and f"{python} cannot be run: " in failed[0]
