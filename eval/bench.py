@@ -11,92 +11,23 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from eval.barista import acceptance
 from eval.measure import Opener, Options, Watcher, measure
 from eval.peers import ASSIST, PEERS
 from eval.peers.client import PeerRouter, peer_opener
 from eval.peers.install import peers_python
 from eval.runs import RESULTS, read_rows
 from eval.skillset import INSTALLED
+from eval.suites import BARISTA_PLUGIN, ENGINES, PLUGIN, RETRIEVER, SUITES, Suite, desk_files
 from eval.summary import rates
 from otto.call import Call
 from otto.config import Settings, load_settings
-from otto.errors import OttoError, UsageError
+from otto.errors import OttoError, Problem, Problems, StoreError, UsageError
 from otto.messages import Route
-from otto.paths import room
 from otto.registry import Registry
 from otto.skill import OTHER
 
-ENGINES = ("phrases", "tagger", "llama", "embedded")
-RETRIEVER = "retriever"
-CANDIDATES = 6
-
-
-@dataclass(frozen=True)
-class Suite:
-    """Cases, the skills to route to, and what teaches an engine."""
-
-    name: str
-    what: str
-    cases: tuple[str, ...]  # files; those of the data folder by their names alone
-    skills: str = INSTALLED
-    train: str = ""
-    candidates: int | None = None
-    skip_bad: bool = False  # rows that the skills do not know are left out, and counted
-    engines: tuple[str, ...] = ENGINES
-    published: tuple[tuple[str, float, str], ...] = ()  # (system, exact calls in %, where)
-
-    @property
-    def is_public(self) -> bool:
-        return self.skills != INSTALLED
-
-    @property
-    def teaches(self) -> bool:
-        """Whether there is anything that a peer can be made from."""
-        return not self.is_public or bool(self.train)
-
-
-SUITES: Mapping[str, Suite] = {
-    suite.name: suite
-    for suite in (
-        Suite(
-            "snips",
-            "SNIPS 2017-06: 7 skills with many arguments; engines learn from its training set",
-            ("snips_test.jsonl",),
-            "skills/snips.json",
-            "snips_train.jsonl",
-            published=(
-                ("slot-gated (Goo et al. 2018)", 75.5, "sentence accuracy"),
-                ("capsule-NLU (Zhang et al. 2019)", 80.9, "sentence accuracy"),
-                ("stack-propagation (Qin et al. 2019)", 86.9, "sentence accuracy"),
-                ("joint BERT (Chen et al. 2019)", 92.8, "sentence accuracy"),
-            ),
-        ),
-        Suite(
-            "hwu64",
-            "HWU64: 58 skills of a home assistant; learnt from HWU64, asked with SLURP's devel set, made from the same collection",
-            ("slurp_devel.jsonl",),
-            "skills/hwu64.json",
-            "hwu64_train.jsonl",
-            skip_bad=True,  # SLURP has an intent and some slots of its own
-        ),
-        Suite(
-            "clinc",
-            "CLINC150: 150 skills without arguments, and questions that are out of scope",
-            ("clinc_val.jsonl",),
-            "skills/clinc.json",
-            "clinc_train.jsonl",
-        ),
-        Suite("desk", "Otto's bundled skills and stray talk: sentences of a third hand that nothing was trained or tuned on", ()),
-        Suite(
-            "candidates",
-            f"Skills never seen, from Schema-Guided Dialogue's dev set: the right one among {CANDIDATES}, by signature and description alone",
-            ("sgd_dev.jsonl",),
-            "skills/sgd.json",
-            candidates=CANDIDATES,
-            engines=("llama", "embedded", RETRIEVER),
-        ),
-    )
-}
+EVERY = "every engine"  # in a row of a suite that cannot be run
 
 
 @dataclass(frozen=True)
@@ -110,10 +41,15 @@ class Plan:
     limit: int | None
     seed: int
     runs: Path
+    plugin: Path = BARISTA_PLUGIN  # the skills of the suite barista
 
     @classmethod
-    def of(cls, data: Path | None, suites: str, engines: str, peers: str, limit: int | None, seed: int, runs: Path) -> Plan:
-        """From a command's options. Raises UsageError for a name that there is not, and for a suite whose data are missing."""
+    def of(
+        cls, data: Path | None, suites: str, engines: str, peers: str, limit: int | None, seed: int, runs: Path, plugin: Path | None = None
+    ) -> Plan:
+        """From a command's options. Raises UsageError for a name that there is not, and for a named suite whose data are missing."""
+        if plugin is not None and not plugin.is_dir():
+            raise UsageError(f"--barista-plugin {plugin} is no folder", "name the folder of the coffee skill")
         everything = tuple(name for name in SUITES if data is not None or not SUITES[name].is_public)
         plan = cls(
             data,
@@ -123,19 +59,31 @@ class Plan:
             limit,
             seed,
             runs,
+            plugin or BARISTA_PLUGIN,
         )
-        for suite in (SUITES[name] for name in plan.suites):
+        for suite in (SUITES[name] for name in plan.suites if suites.strip()):
             plan._require_data(suite)
         return plan
 
+    def lacks(self, suite: Suite) -> str:
+        """Why a suite cannot be run; "" where it can."""
+        missing = self._missing_data(suite)
+        if missing is not None:
+            return f"{missing} is not there"
+        if suite.skills == PLUGIN and not self.plugin.is_dir():
+            return "its coffee skill is part of Otto's repository and of no installed Otto; name its folder with --barista-plugin DIR"
+        return ""
+
+    def _missing_data(self, suite: Suite) -> Path | None:
+        folder = self.data or Path()
+        return next((folder / name for name in suite.files if not (folder / name).exists()), None)
+
     def _require_data(self, suite: Suite) -> None:
-        if not suite.is_public:
-            return
-        if self.data is None:
+        if suite.is_public and self.data is None:
             raise UsageError(f"The suite {suite.name} needs its data", "name their folder with --data DIR; docs/eval.md says what is in it")
-        for name in (*suite.cases, suite.skills, suite.train):
-            if name and not (self.data / name).is_file():
-                raise UsageError(f"The suite {suite.name} needs {self.data / name}, which is not there", "docs/eval.md says what the folder holds")
+        missing = self._missing_data(suite)
+        if missing is not None:
+            raise UsageError(f"The suite {suite.name} needs {missing}, which is not there", "docs/eval.md says what the folder holds")
 
 
 @dataclass(frozen=True)
@@ -145,6 +93,7 @@ class Row:
     engine: str
     summary: dict[str, Any] | None = None
     commands: dict[str, Any] = field(default_factory=dict)  # the rates of the cases where something was to be done
+    acceptance: dict[str, Any] = field(default_factory=dict)  # of recordings, by level of noise (eval/barista.py)
     missing: str = ""  # why there is no summary
     note: str = ""
 
@@ -156,6 +105,15 @@ class Report:
     plan: Plan
     rows: dict[str, list[Row]] = field(default_factory=dict)  # suite → rows
     versions: dict[str, str] = field(default_factory=dict)
+
+    def require_figures(self) -> None:
+        """Raises Problems where nothing at all was measured, with every reason."""
+        if any(row.summary for rows in self.rows.values() for row in rows):
+            return
+        reasons = [Problem(f"{suite}, {row.engine}", row.missing) for suite, rows in self.rows.items() for row in rows]
+        empty = [suite for suite, rows in self.rows.items() if not rows]
+        reasons += [Problem(suite, "none of the engines takes part", f"use some of: {', '.join(SUITES[suite].engines)}") for suite in empty]
+        raise Problems("Nothing was measured, and there is no page", reasons)
 
     def to_json(self) -> dict[str, Any]:
         return {"versions": self.versions, "suites": {suite: [asdict(row) for row in rows] for suite, rows in self.rows.items()}}
@@ -189,8 +147,9 @@ def run_bench(plan: Plan, settings: Settings, watcher: Watcher) -> Report:
     report = Report(plan)
     for name in plan.suites:
         suite = SUITES[name]
-        report.rows[name] = []
-        for engine in (*[engine for engine in suite.engines if engine in plan.engines], *plan.peers):
+        lacking = plan.lacks(suite)
+        report.rows[name] = [Row(EVERY, missing=lacking)] if lacking else []
+        for engine in () if lacking else (*[engine for engine in suite.engines if engine in plan.engines], *plan.peers):
             watcher.note(f"{name}: {engine} …")
             report.rows[name].append(_row(plan, suite, engine, own, peers_python(settings), watcher, report.versions))
     return report
@@ -213,10 +172,14 @@ def _row(
             _remember(folder, opened)
         note = _note(folder, engine, measured.summary["skipped"])
         versions.update({name: version for name, version in measured.summary["versions"].items() if name != "skills"} | _peer_versions(folder))
-        commands = {name: rate.to_json() for name, rate in rates([row for row in read_rows(folder / RESULTS) if not row["stray"]]).items()}
-        return Row(engine, measured.summary, commands, note="; ".join(part for part in (note, stopped) if part))
+        rows = read_rows(folder / RESULTS)
+        commands = {name: rate.to_json() for name, rate in rates([row for row in rows if not row["stray"]]).items()}
+        heard = acceptance(rows) if suite.stt else {}
+        return Row(engine, measured.summary, commands, heard, note="; ".join(part for part in (note, stopped) if part))
     except OttoError as error:
-        return Row(engine, missing=str(error))
+        told = str(error).replace("--out", "--runs")  # a run's own option, and here that of all runs
+        watcher.note(f"{suite.name}: {engine} is left out: {told}")
+        return Row(engine, missing=told)
     finally:
         for peer in opened:
             peer.close()
@@ -226,6 +189,8 @@ def _inexpressible(suite: Suite, engine: str) -> str:
     """Why an engine cannot take part in a suite at all; "" where it can."""
     if engine not in PEERS:
         return ""
+    if suite.stt:
+        return "it takes text, and these are recordings"
     if engine == ASSIST:
         return "" if not suite.is_public else "its own sentences know none of these skills, and it learns no others"
     return "" if suite.teaches else "it is made from sentences, and these skills have none"
@@ -238,19 +203,23 @@ def _options(plan: Plan, suite: Suite, engine: str, folder: Path) -> Options:
         cases = (str(_expressible(cases, folder)),)
     return Options(
         cases,
-        skills=str(data / suite.skills) if suite.is_public else INSTALLED,
+        skills=_skills(plan, suite),
         train=str(data / suite.train) if suite.train else "",
         router=engine,
         candidates=suite.candidates,
         limit=plan.limit,
         seed=plan.seed,
         skip_bad=suite.skip_bad,
+        stt=suite.stt,
+        noise=str(data / suite.noise) if suite.noise else "",
+        snr=suite.snr,
     )
 
 
-def desk_files() -> tuple[str, ...]:
-    """The held-out example files of the bundled skills."""
-    return tuple(map(str, sorted((room("finetune") / "embedded" / "test").glob("*_examples.txt"))))
+def _skills(plan: Plan, suite: Suite) -> str:
+    if suite.skills == PLUGIN:
+        return str(plan.plugin)
+    return str((plan.data or Path()) / suite.skills) if suite.is_public else INSTALLED
 
 
 def _expressible(cases: Sequence[str], folder: Path) -> Path:
@@ -264,10 +233,17 @@ def _expressible(cases: Sequence[str], folder: Path) -> Path:
         for case in read_cases(cases, registry).cases
         if all(expresses(call) for call in case.gold[0])
     ]
-    folder.mkdir(parents=True, exist_ok=True)
     path = folder / "cases.jsonl"
-    path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
+    _write(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
     return path
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise StoreError(f"{path} cannot be written ({error.strerror})", "choose another folder with --runs") from None
 
 
 def _opener(engine: str, python: Path, opened: list[PeerRouter]) -> Opener | None:
@@ -280,7 +256,7 @@ def _remember(folder: Path, opened: Sequence[PeerRouter]) -> None:
     """What only an open peer knows, for a later start that runs nothing anew."""
     for peer in opened:
         about = {"versions": dict(peer.versions), "examples": peer.lesson.examples, "unused": peer.lesson.unused}
-        (folder / "peer.json").write_text(json.dumps(about) + "\n", encoding="utf-8")
+        _write(folder / "peer.json", json.dumps(about) + "\n")
 
 
 def _about_peer(folder: Path) -> dict[str, Any]:

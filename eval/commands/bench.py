@@ -23,6 +23,9 @@ def register(app: typer.Typer) -> None:
         seed: Annotated[int, typer.Option(help="Seed of all that is drawn.")] = 0,
         runs: Annotated[Path, typer.Option(metavar="DIR", help="Where each run's results go. What is there goes on.")] = Path("eval-runs/bench"),
         out: Annotated[Path | None, typer.Option(metavar="FILE.md", help="Write the page here.", show_default="print it")] = None,
+        barista_plugin: Annotated[
+            Path | None, typer.Option(metavar="DIR", help="The coffee skill of the suite barista.", show_default="that of Otto's repository")
+        ] = None,
         install_peers: Annotated[bool, typer.Option("--install-peers", help="Install the peers into an environment of their own, and end.")] = False,
         as_json: Annotated[bool, typer.Option("--json", help="One JSON object with every summary.")] = False,
     ) -> None:
@@ -42,8 +45,9 @@ def register(app: typer.Typer) -> None:
             for sentence in failed:
                 note(sentence, "bad")
             raise typer.Exit(EXIT_FAILED if failed else 0)
-        plan = Plan.of(data, suites, engines, peers, limit, seed, runs)
+        plan = Plan.of(data, suites, engines, peers, limit, seed, runs, barista_plugin)
         report = run_bench(plan, settings, progress_watcher())
+        report.require_figures()
         page = written(report)
         if out is not None:
             try:
