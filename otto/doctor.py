@@ -78,6 +78,7 @@ def _packages() -> Iterator[Check]:
         )
         return
     seen = set()
+    lacking: dict[str, list[str]] = {}  # extra → its packages that are not there
     for text in needed:
         needs, extra = _requirement(text)
         if needs is None or needs.name in seen or extra in DEVELOPMENT:
@@ -92,15 +93,11 @@ def _packages() -> Iterator[Check]:
                 yield Check("packages", name, "fault", f"{version}, and Otto needs {needs.specifier}", f'pip install "{name}{needs.specifier}"')
         except metadata.PackageNotFoundError:
             if extra:
-                yield Check(
-                    "packages",
-                    name,
-                    "off",
-                    f"not installed, only for {extra}",
-                    f'pip install "{DISTRIBUTION}[{extra}]"',
-                )
+                lacking.setdefault(extra, []).append(name)
             else:
                 yield Check("packages", name, "fault", "not installed", f"pip install {name}")
+    for extra, names in lacking.items():
+        yield Check("packages", f"extra {extra}", "off", f"not installed: {', '.join(names)}", f'pip install "{DISTRIBUTION}[{extra}]"')
 
 
 def _requirement(text: str) -> tuple[Requirement | None, str]:
