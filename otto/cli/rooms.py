@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -40,11 +41,15 @@ def run_room(name: str, arguments: Sequence[str]) -> int:
         "PYTHONSAFEPATH": "1",  # a folder of the same name where the user stands must not be run instead
     }
     child = subprocess.Popen([sys.executable, "-m", name, *arguments], env=environment)
-    while True:
-        try:
-            return child.wait()
-        except KeyboardInterrupt:  # the program got it too, and ends in its own way
-            continue
+    before = signal.signal(signal.SIGTERM, lambda *_: child.terminate())  # who ends this means the program
+    try:
+        while True:
+            try:
+                return child.wait()
+            except KeyboardInterrupt:  # the program got it too, and ends in its own way
+                continue
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _app(name: str, help: str) -> typer.Typer:

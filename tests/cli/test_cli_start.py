@@ -232,6 +232,22 @@ def test_rooms_get_their_arguments_as_they_are(home: Path, tmp_path: Path, monke
     assert capfd.readouterr().out == "['--help', 'run', '--json', 'a b', '--', '-x']\n"
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="there, a process that is ended can pass nothing on")
+def test_a_room_ends_with_the_command(tmp_path: Path) -> None:
+    room = tmp_path / "eval"
+    room.mkdir()
+    (room / "__init__.py").write_text("")
+    (room / "__main__.py").write_text("import os, time\nprint(os.getpid(), flush=True)\ntime.sleep(60)\n")
+    program = f"import pathlib, otto.paths; otto.paths.rooms = lambda: pathlib.Path({str(tmp_path)!r}); from otto.cli import main; main(['eval'])"
+    with subprocess.Popen([sys.executable, "-c", program], cwd=ROOT, stdout=subprocess.PIPE, text=True) as command:
+        assert command.stdout is not None
+        room_process = int(command.stdout.readline())
+        command.terminate()
+        command.wait(20)
+    with pytest.raises(ProcessLookupError):
+        os.kill(room_process, 0)
+
+
 def test_a_room_that_is_not_there(otto: Otto, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("otto.paths.rooms", lambda: tmp_path)
     ran = otto("finetune", "--help")
