@@ -38,7 +38,8 @@ What differs:
 - **Recordings**: 619 there; here 373 of them, whole speakers as well as can be told.
 - **The ratio**: its mixer sets the loudest 128 ms of the speech against the loudest 128 ms of the noise, and makes every mixture as loud
   as half of full scale. Here the root mean square of the speech, where somebody speaks, stands against that of the noise over the same
-  samples, and speech keeps its level. At one figure in dB the mixtures are not the same.
+  samples, and speech keeps its level. At one figure in dB the noise here is the louder one, by 2.7 dB on average (n=80 recordings, standard
+  deviation 2.5): 6 dB here are about 3 dB there.
 - **Noise**: the kitchen alone, since the café's is not among the data; its place in the file is drawn by the seed, there by none.
 - **Tuning**: when the closed-phrase engine refuses was fitted on recordings of half of these speakers."""
 _LONGEST = 400  # characters of a reason
