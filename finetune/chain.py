@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from finetune.config import Dpo, Plan, Sft, stage_of_plan
+from finetune.config import AnyStage, Plan, stage_of_plan
 from finetune.data.split import TEST
 from finetune.rows import TrainingRow, read_training_rows
 from finetune.skills import load_skills
-from finetune.stages import answers, dpo, model, sft, training
+from finetune.stages import answers, model, training
 from finetune.tracking import file_hash, read_json
 from otto.errors import OttoError, UsageError
 from otto.registry import Registry
@@ -24,9 +25,9 @@ class Worse(OttoError):
     """A stage made the score worse; the adapter before it is the best."""
 
 
-def check(plan: Plan, beside: Path) -> list[Sft | Dpo]:
+def check(plan: Plan, beside: Path) -> list[AnyStage]:
     """The settings of every stage, before the first begins. Raises OttoError where one could not."""
-    found: list[Sft | Dpo] = []
+    found: list[AnyStage] = []
     for number in range(len(plan.stages)):
         found.append(stage_of_plan(plan, number, beside, found[-1].out / training.ADAPTER if found else None))
         file_hash(found[-1].data)  # hours later would be late to find out
@@ -56,7 +57,7 @@ def run(plan: Plan, beside: Path, note: Note) -> Path:
         name = settings.out.name if settings else "base"
         if settings:
             note(f"stage {name}")
-            _run_stage(settings, note)
+            import_module(f"finetune.stages.{settings.stage}").run(settings, note)
         key = _key(plan, settings)
         if scores.get(name, {}).get("of") != key:
             scores[name] = {"of": key, **_score(plan, settings or stages[0], settings, rows, registry)}
@@ -71,20 +72,13 @@ def run(plan: Plan, beside: Path, note: Note) -> Path:
     return stages[-1].out / training.ADAPTER
 
 
-def _run_stage(settings: Sft | Dpo, note: Note) -> None:
-    if isinstance(settings, Sft):
-        sft.run(settings, note)
-    else:
-        dpo.run(settings, note)
-
-
-def _key(plan: Plan, settings: Sft | Dpo | None) -> list[str]:
+def _key(plan: Plan, settings: AnyStage | None) -> list[str]:
     """What a score is of: weights and rows."""
     weights = settings.out / training.ADAPTER / "adapter_model.safetensors" if settings else plan.base / "config.json"
     return [file_hash(weights), file_hash(plan.rows), str(plan.evaluation.rows)]
 
 
-def _score(plan: Plan, any_stage: Sft | Dpo, settings: Sft | Dpo | None, rows: list[TrainingRow], registry: Registry) -> dict[str, Any]:
+def _score(plan: Plan, any_stage: AnyStage, settings: AnyStage | None, rows: list[TrainingRow], registry: Registry) -> dict[str, Any]:
     """Answer the test rows with the base, or with the adapter that a stage left."""
     adapter = settings.out / training.ADAPTER if settings else any_stage.adapter
     given = any_stage.model_copy(update={"adapter": adapter, "evaluation": plan.evaluation})

@@ -5,10 +5,12 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
+from pydantic_core import PydanticCustomError
 
+from finetune.rewards import WEIGHTS
 from finetune.settings_file import YamlFile, read_override
 from otto.errors import ConfigError, Problem, UsageError
 from otto.paths import room
@@ -17,6 +19,7 @@ TARGETS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
+Weight = Annotated[float, Field(ge=0)]
 
 
 class _Settings(BaseModel):
@@ -95,6 +98,52 @@ class Dpo(Stage):
     training: Schedule = Schedule(epochs=1, learning_rate=5e-6)
 
 
+class Rewarded(Stage):
+    """What the stages have that sample answers and learn from their rewards."""
+
+    weights: dict[str, Weight] = WEIGHTS  # of the rewards, by their names; those that are not named stay as they are
+    kl: Weight = 0.02  # of the divergence from the policy that it begins as
+    temperature: Positive = 1.0  # of the answers that it learns from
+    max_new_tokens: Count = 128  # of such an answer; with its prompt it is within training.max_length
+    training: Schedule = Schedule(epochs=1, learning_rate=5e-6, batch=2, accumulate=4)
+
+    @field_validator("weights")
+    @classmethod
+    def _known(cls, weights: dict[str, float]) -> dict[str, float]:
+        every = WEIGHTS | weights
+        if len(every) > len(WEIGHTS) or not any(every.values()):
+            raise PydanticCustomError("weights", "Input should be weights of {names}, not all of them 0", {"names": ", ".join(WEIGHTS)})
+        return every
+
+
+class Grpo(Rewarded):
+    """Group relative policy optimisation (Shao et al. 2024): an answer counts as far as it is better than the others to its prompt."""
+
+    stage: Literal["grpo"]
+    group: Annotated[int, Field(ge=2, validate_default=True)] = 4  # answers to each prompt
+
+    @field_validator("group")
+    @classmethod
+    def _whole(cls, group: int, info: ValidationInfo) -> int:
+        """A step has whole groups."""
+        schedule = info.data.get("training")
+        if schedule and schedule.batch * schedule.accumulate % group:
+            step = f"{schedule.batch} × {schedule.accumulate}"
+            raise PydanticCustomError("group", "Input should be a divisor of training.batch × training.accumulate, {step}", {"step": step})
+        return group
+
+
+class Ppo(Rewarded):
+    """Proximal policy optimisation (Schulman et al. 2017)."""
+
+    stage: Literal["ppo"]
+    updates: Count = 4  # of the weights from the answers of a step
+    clip: Positive = 0.2  # how far an update may move the probability of a token, and a value
+    discount: Share = 1.0
+    trace: Share = 0.95  # λ of the advantages (Schulman et al. 2015)
+    value_weight: Weight = 0.1  # of the value head's loss
+
+
 class PlanStage(_Settings):
     """One stage of a plan: its file, beside the plan or one that Otto ships, and what differs from it."""
 
@@ -127,7 +176,8 @@ class Plan(_Settings):
         return values
 
 
-STAGES: dict[str, type[Sft] | type[Dpo]] = {"sft": Sft, "dpo": Dpo}
+AnyStage: TypeAlias = Sft | Dpo | Grpo | Ppo
+STAGES: dict[str, type[AnyStage]] = {"sft": Sft, "dpo": Dpo, "grpo": Grpo, "ppo": Ppo}
 
 
 def shipped(stage: str) -> Path:
@@ -135,7 +185,7 @@ def shipped(stage: str) -> Path:
     return room("finetune") / "configs" / f"{stage}.yaml"
 
 
-def load_stage(path: Path, overrides: Sequence[str] = (), given: Mapping[str, Any] | None = None) -> Sft | Dpo:
+def load_stage(path: Path, overrides: Sequence[str] = (), given: Mapping[str, Any] | None = None) -> AnyStage:
     """The settings of a stage.
 
     Args:
@@ -225,7 +275,7 @@ def _names(kind: type[BaseModel], before: str = "") -> list[str]:
     return found
 
 
-def stage_of_plan(plan: Plan, number: int, beside: Path, adapter: Path | None) -> Sft | Dpo:
+def stage_of_plan(plan: Plan, number: int, beside: Path, adapter: Path | None) -> AnyStage:
     """The settings of one stage of a plan, from the adapter of the one before.
 
     Args:

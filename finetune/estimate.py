@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from finetune.config import Dpo, Sft
+from finetune.config import AnyStage, Rewarded
 from otto.errors import ModelError
 
 NF4_BYTES = 0.5 + 0.127 / 8  # a weight: four bits, and its share of the doubly quantised scales (Dettmers et al. 2023)
@@ -84,7 +84,7 @@ class Memory:
         return 1.1 * (self.weights + self.adapter + self.activations + self.logits)
 
 
-def memory(settings: Sft | Dpo, sizes: Sizes, quantised: bool, gpu: bool) -> Memory:
+def memory(settings: AnyStage, sizes: Sizes, quantised: bool, gpu: bool) -> Memory:
     """The peak, in training.
 
     Activations follow Korthikanti et al. 2022 (34 bytes a token and unit of width in 16 bits, attention in a fused kernel); with
@@ -93,14 +93,17 @@ def memory(settings: Sft | Dpo, sizes: Sizes, quantised: bool, gpu: bool) -> Mem
     width = 2 if gpu else 4  # bytes of a number that is not quantised
     weights = sizes.linear * (NF4_BYTES if quantised else width) + sizes.others * width
     trained = sizes.adapter(settings.lora.r, settings.lora.targets)
-    copies = 2 if settings.stage == "dpo" else 1  # chosen and rejected; the reference is a frozen copy of the adapter
+    copies = 2 if settings.stage == "dpo" else 1  # chosen and rejected
+    reference = 0 if settings.stage == "sft" else trained * width  # a frozen copy of the adapter
     tokens = settings.training.batch * settings.training.max_length * copies
     a_layer = 34 * tokens * sizes.hidden * width / 2
     kept = sizes.layers * tokens * sizes.hidden * width + a_layer if settings.training.checkpointing else sizes.layers * a_layer
+    if isinstance(settings, Rewarded):  # all answers of a step are sampled at once, each with its keys and values
+        cache = 2 * sizes.layers * sizes.key_value_heads * sizes.head * width
+        kept = max(kept, float(tokens * settings.training.accumulate * cache))
     return Memory(
-        sizes.linear + sizes.others, trained, weights, trained * (width + width + 8) + (trained * width if copies == 2 else 0),
-        kept, 2.0 * tokens * sizes.vocabulary * 4,
-    )  # fmt: skip
+        sizes.linear + sizes.others, trained, weights, trained * (width + width + 8) + reference, kept, 2.0 * tokens * sizes.vocabulary * 4
+    )
 
 
 def gib(size: float) -> str:

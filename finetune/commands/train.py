@@ -1,4 +1,4 @@
-"""`otto finetune sft`, `dpo`: one stage each; `otto finetune run`: a chain of them."""
+"""`otto finetune sft`, `dpo`, `grpo`, `ppo`: one stage each; `otto finetune run`: a chain of them."""
 
 from __future__ import annotations
 
@@ -35,6 +35,22 @@ def register(app: typer.Typer) -> None:
         The same command goes on from the last checkpoint after a kill.
         """
         _stage("dpo", settings or [], dry_run)
+
+    @app.command()
+    def grpo(settings: Settings = None, dry_run: DryRun = False) -> None:
+        """Tune an adapter by verifiable rewards of its own answers, each against the others to its prompt.
+
+        The same command goes on from the last checkpoint after a kill.
+        """
+        _stage("grpo", settings or [], dry_run)
+
+    @app.command()
+    def ppo(settings: Settings = None, dry_run: DryRun = False) -> None:
+        """Tune an adapter by verifiable rewards of its own answers, each against what a value head expected.
+
+        The same command goes on from the last checkpoint after a kill.
+        """
+        _stage("ppo", settings or [], dry_run)
 
     @app.command("run")
     def run_plan(

@@ -19,22 +19,46 @@ from otto.skill import OTHER
 
 def answers(model: Any, tokenizer: Any, prompts: Sequence[str], end: int, how: Evaluation) -> list[str]:
     """The greedy answer to each prompt."""
+    by_length = sorted(range(len(prompts)), key=lambda index: len(prompts[index]))
+    ends = ends_of(tokenizer, end)
+    texts: dict[int, str] = {}
+    for start in range(0, len(prompts), how.batch):
+        part = by_length[start : start + how.batch]
+        said = continuations(model, tokenizer, [prompts[index] for index in part], ends, how.max_new_tokens)
+        for index, ids in zip(part, said, strict=True):
+            texts[index] = text_of_tokens(tokenizer, ids, ends)
+    return [texts[index] for index in range(len(prompts))]
+
+
+def continuations(
+    model: Any, tokenizer: Any, prompts: Sequence[str], ends: frozenset[int], max_new_tokens: int, temperature: float | None = None
+) -> list[list[int]]:
+    """The tokens that the model writes behind each prompt, all at once; the one that ends an answer is its last.
+
+    Args:
+        ends: what ends an answer.
+        temperature: of the answers; None for the likeliest token each time.
+    """
     import torch
 
-    by_length = sorted(range(len(prompts)), key=lambda index: len(prompts[index]))
-    texts: dict[int, str] = {}
     with _as_for_use(model, tokenizer), torch.inference_mode():
-        for start in range(0, len(prompts), how.batch):
-            part = by_length[start : start + how.batch]
-            given = tokenizer([prompts[index] for index in part], add_special_tokens=False, padding=True, return_tensors="pt").to(model.device)
-            said = model.generate(
-                input_ids=given["input_ids"], attention_mask=given["attention_mask"], max_new_tokens=how.max_new_tokens, do_sample=False,
-                eos_token_id=[end, tokenizer.eos_token_id], pad_token_id=tokenizer.pad_token_id,
-                temperature=None, top_p=None, top_k=None,
-            )[:, given["input_ids"].shape[1] :]  # fmt: skip
-            for index, ids in zip(part, said.tolist(), strict=True):
-                texts[index] = tokenizer.decode(_until_end(ids, {end, tokenizer.eos_token_id, tokenizer.pad_token_id}), skip_special_tokens=False)
-    return [texts[index] for index in range(len(prompts))]
+        given = tokenizer(list(prompts), add_special_tokens=False, padding=True, return_tensors="pt").to(model.device)
+        said = model.generate(
+            input_ids=given["input_ids"], attention_mask=given["attention_mask"], max_new_tokens=max_new_tokens,
+            eos_token_id=sorted(ends), pad_token_id=tokenizer.pad_token_id,
+            do_sample=temperature is not None, temperature=temperature, top_p=None, top_k=0 if temperature else None,
+        )  # fmt: skip
+    return [_until_end(ids, ends) for ids in said[:, given["input_ids"].shape[1] :].tolist()]
+
+
+def ends_of(tokenizer: Any, end: int) -> frozenset[int]:
+    """The tokens that end an answer: the family's, the end of text, and what stands behind a shorter answer than the others."""
+    return frozenset({end, tokenizer.eos_token_id, tokenizer.pad_token_id})
+
+
+def text_of_tokens(tokenizer: Any, ids: Sequence[int], ends: frozenset[int]) -> str:
+    """An answer as the router reads it: without what ends it, with the marks of reflection."""
+    return str(tokenizer.decode([token for token in ids if token not in ends], skip_special_tokens=False))
 
 
 def score(rows: Sequence[TrainingRow], said: Sequence[str], registry: Registry) -> tuple[dict[str, Any], list[Verdict]]:
@@ -84,10 +108,10 @@ def predictions(rows: Sequence[TrainingRow], said: Sequence[str], verdicts: Sequ
     ]
 
 
-def _until_end(ids: list[int], ends: set[int]) -> list[int]:
+def _until_end(ids: list[int], ends: frozenset[int]) -> list[int]:
     for index, token in enumerate(ids):
         if token in ends:
-            return ids[:index]
+            return ids[: index + 1]
     return ids
 
 

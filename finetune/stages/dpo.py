@@ -12,7 +12,6 @@ from finetune.skills import load_skills
 from finetune.stages import answers, model, training
 from finetune.stages.sft import Measure, Note, tell_too_long
 from finetune.stages.tokens import Tokenised, encoder, preference_tokens
-from finetune.tracking import DONE
 
 
 def run(settings: Dpo, note: Note) -> training.Outcome:
@@ -31,10 +30,7 @@ def _run(settings: Dpo, note: Note) -> training.Outcome:
     pairs = read_preference_rows(settings.data)
     rows = [row for row in read_training_rows(settings.rows) if row.split == VALIDATION] if settings.rows else []
     answers.check_rows(rows, registry, settings.rows.name if settings.rows else "")
-    model.check_adapter(settings)
-    gpu = model.on_gpu(settings)
-    quantised = model.is_quantised(settings, gpu)
-    model.check_memory(settings, gpu, quantised)
+    gpu, quantised = model.prepare(settings)
     tracker, done = training.begin(settings, [settings.data, *_files(settings)])
     if done:
         note(f"{settings.out} is done already")
@@ -48,14 +44,7 @@ def _run(settings: Dpo, note: Note) -> training.Outcome:
     tell_too_long(learn, settings, note)
     trained = model.with_adapter(model.load_base(settings, gpu, quantised), settings, tokenizer, [])
     measure = Measure(rows[: settings.evaluation.rows], registry, tokenizer, end, settings, tracker)
-    before = tracker.read().get("before") or measure.score(trained, 0, "before")
-    tracker.update(before=before)
-    trainer = _trainer(settings, trained, tokenizer, learn, watch, gpu)
-    steps = training.train(trainer, settings, tracker, note, lambda step: measure.sample(trained, step))
-    after = measure.score(trained, steps, "after")
-    training.save_adapter(trained, tokenizer, settings.out / training.ADAPTER)
-    tracker.finish(DONE, after=after, steps=steps)
-    return training.Outcome(settings.out / training.ADAPTER, before, after, steps)
+    return training.carry_out(lambda: _trainer(settings, trained, tokenizer, learn, watch, gpu), trained, measure, note)
 
 
 def _files(settings: Dpo) -> list[Path]:

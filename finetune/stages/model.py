@@ -7,7 +7,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from finetune.config import Dpo, Sft
+from finetune.config import AnyStage
 from finetune.data.reflect import TOKENS
 from finetune.estimate import Memory, Sizes, gib, memory
 from finetune.rows import TrainingRow
@@ -29,7 +29,7 @@ def require_packages() -> None:
             raise MissingExtra(package, "finetune")
 
 
-def on_gpu(settings: Sft | Dpo) -> bool:
+def on_gpu(settings: AnyStage) -> bool:
     """Whether the stage trains on a GPU. Raises UsageError where one is asked for and there is none."""
     import torch
 
@@ -38,7 +38,7 @@ def on_gpu(settings: Sft | Dpo) -> bool:
     return settings.device != "cpu" and torch.cuda.is_available()
 
 
-def is_quantised(settings: Sft | Dpo, gpu: bool) -> bool:
+def is_quantised(settings: AnyStage, gpu: bool) -> bool:
     """Whether the base is held in 4 bits. Raises MissingExtra where bitsandbytes is not installed."""
     if not (settings.quantise and gpu):
         return False
@@ -47,7 +47,7 @@ def is_quantised(settings: Sft | Dpo, gpu: bool) -> bool:
     return True
 
 
-def check_memory(settings: Sft | Dpo, gpu: bool, quantised: bool) -> Memory:
+def check_memory(settings: AnyStage, gpu: bool, quantised: bool) -> Memory:
     """The estimate. Raises ModelError where the weights alone are more than there is, before minutes go into loading them."""
     needed = memory(settings, Sizes.read(settings.base), quantised, gpu)
     there, where = _free(gpu)
@@ -55,6 +55,15 @@ def check_memory(settings: Sft | Dpo, gpu: bool, quantised: bool) -> Memory:
         mend = "close what fills it, or take a smaller base" if gpu else "train it where there is a GPU, or take a smaller base"
         raise ModelError(f"{settings.base.name} needs about {gib(needed.total)} and {where} has {gib(there)}", mend)
     return needed
+
+
+def prepare(settings: AnyStage) -> tuple[bool, bool]:
+    """Whether the stage trains on a GPU, and whether the base is quantised there. Raises OttoError where the machine or the adapter does not do."""
+    check_adapter(settings)
+    gpu = on_gpu(settings)
+    quantised = is_quantised(settings, gpu)
+    check_memory(settings, gpu, quantised)
+    return gpu, quantised
 
 
 def _free(gpu: bool) -> tuple[float, str]:
@@ -67,7 +76,7 @@ def _free(gpu: bool) -> tuple[float, str]:
     return psutil.virtual_memory().available, "this machine, without a GPU,"
 
 
-def family(settings: Sft | Dpo) -> str:
+def family(settings: AnyStage) -> str:
     """The prompt family: that of the settings, which must be the model's where the model tells. Raises UsageError."""
     if not settings.family:
         return family_of(settings.base)
@@ -80,7 +89,7 @@ def family(settings: Sft | Dpo) -> str:
     return settings.family
 
 
-def load_tokenizer(settings: Sft | Dpo, prompts: str) -> Any:
+def load_tokenizer(settings: AnyStage, prompts: str) -> Any:
     """The tokenizer: the adapter's where it has one. It pads, and knows the prompt family that goes with it."""
     from transformers import AutoTokenizer
 
@@ -113,7 +122,7 @@ def add_thinking_tokens(tokenizer: Any, rows: list[TrainingRow]) -> list[int]:
     return list(tokenizer.convert_tokens_to_ids(new))
 
 
-def load_base(settings: Sft | Dpo, gpu: bool, quantised: bool) -> Any:
+def load_base(settings: AnyStage, gpu: bool, quantised: bool) -> Any:
     """The base's weights. Raises ModelError."""
     import torch
     from transformers import AutoModelForCausalLM
@@ -142,7 +151,7 @@ def mend_cpu_quantisation(model: Any) -> None:
             module.support_avx512bf16_for_cpu = False
 
 
-def with_adapter(model: Any, settings: Sft | Dpo, tokenizer: Any, new_tokens: list[int]) -> Any:
+def with_adapter(model: Any, settings: AnyStage, tokenizer: Any, new_tokens: list[int]) -> Any:
     """The model with the adapter that it goes on from, or with a new one. Raises ModelError where the adapter is of another base."""
     from peft import LoraConfig, PeftModel, get_peft_model
     from transformers import set_seed
@@ -169,7 +178,7 @@ def with_adapter(model: Any, settings: Sft | Dpo, tokenizer: Any, new_tokens: li
         raise ModelError(f"The adapter cannot be put on {settings.base.name} ({_reason(error)})", "name its matrices with lora.targets=[…]") from None
 
 
-def check_adapter(settings: Sft | Dpo) -> None:
+def check_adapter(settings: AnyStage) -> None:
     """Raises ModelError where the adapter to go on from is not there, or is of another base."""
     if settings.adapter is None:
         return

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 from pathlib import Path
 
-from finetune.config import Dpo, Sft, to_yaml
+from finetune.config import AnyStage, Grpo, Sft, to_yaml
 from finetune.data.split import TRAIN, VALIDATION
 from finetune.data.tokenizer import open_tokenizer
 from finetune.estimate import Sizes, gib, memory
@@ -14,14 +14,14 @@ from finetune.rows import PreferenceRow, TrainingRow, read_preference_rows, read
 from finetune.stages.model import is_quantised, on_gpu, require_packages
 
 
-def describe(settings: Sft | Dpo) -> Iterator[str]:
+def describe(settings: AnyStage) -> Iterator[str]:
     """Lines for a person. Raises OttoError where the stage could not begin."""
     require_packages()
     gpu = on_gpu(settings)
     quantised = is_quantised(settings, gpu)
     needed = memory(settings, Sizes.read(settings.base), quantised, gpu)
     rows: list[TrainingRow] | list[PreferenceRow]
-    rows = read_training_rows(settings.data) if settings.stage == "sft" else read_preference_rows(settings.data)
+    rows = read_preference_rows(settings.data) if settings.stage == "dpo" else read_training_rows(settings.data)
     learn = [row for row in rows if row.split == TRAIN]
     yield to_yaml(settings).rstrip()
     yield ""
@@ -40,11 +40,11 @@ def describe(settings: Sft | Dpo) -> Iterator[str]:
     )
 
 
-def _steps(settings: Sft | Dpo, rows: list[TrainingRow] | list[PreferenceRow]) -> int:
+def _steps(settings: AnyStage, rows: list[TrainingRow] | list[PreferenceRow]) -> int:
     """Of all epochs; with packing an estimate, from sequences that are full."""
     if settings.training.steps:
         return settings.training.steps
-    sequences: float = len(rows)
+    sequences: float = len(rows) * (settings.group if isinstance(settings, Grpo) else 1)
     if isinstance(settings, Sft) and settings.packing and rows:
         counter = open_tokenizer(settings.base if (Path(settings.base) / "tokenizer.json").is_file() else None)
         tokens = sum(counter.counts([text_of(row.prompt) + row.answer for row in rows if isinstance(row, TrainingRow)]))

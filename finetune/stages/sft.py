@@ -12,7 +12,7 @@ from finetune.rows import TrainingRow, read_training_rows
 from finetune.skills import load_skills
 from finetune.stages import answers, model, training
 from finetune.stages.tokens import Tokenised, encoder, training_tokens
-from finetune.tracking import DONE, Tracker
+from finetune.tracking import Tracker
 from otto.errors import UsageError
 from otto.registry import Registry
 
@@ -27,7 +27,7 @@ class Measure:
     registry: Registry
     tokenizer: Any
     end: int
-    settings: Any  # Sft or Dpo
+    settings: Any  # of the stage
     tracker: Tracker
 
     def score(self, trained: Any, step: int, name: str) -> dict[str, Any]:
@@ -44,6 +44,10 @@ class Measure:
         if rows:
             _, said = self._answer(trained, rows)
             self.tracker.predictions(step, [{"when": "sample", **row} for row in said])
+
+    def shares(self, trained: Any) -> dict[str, Any]:
+        """As `score`; the answers are not kept."""
+        return self._answer(trained, self.rows)[0]
 
     def _answer(self, trained: Any, rows: Sequence[TrainingRow]) -> tuple[dict[str, Any], list[dict[str, Any]]]:
         said = answers.answers(trained, self.tokenizer, [str(row.prompt) for row in rows], self.end, self.settings.evaluation)
@@ -66,10 +70,7 @@ def _run(settings: Sft, note: Note) -> training.Outcome:
     registry = load_skills(settings.skills)
     rows = read_training_rows(settings.data)
     answers.check_rows(rows, registry, settings.data.name)
-    model.check_adapter(settings)
-    gpu = model.on_gpu(settings)
-    quantised = model.is_quantised(settings, gpu)
-    model.check_memory(settings, gpu, quantised)
+    gpu, quantised = model.prepare(settings)
     begun_from = [settings.adapter / "adapter_model.safetensors"] if settings.adapter else []
     tracker, done = training.begin(settings, [settings.data, *begun_from])
     if done:
@@ -86,14 +87,7 @@ def _run(settings: Sft, note: Note) -> training.Outcome:
     tell_too_long(learn, settings, note)
     trained = model.with_adapter(model.load_base(settings, gpu, quantised), settings, tokenizer, new_tokens)
     measure = Measure(held[: settings.evaluation.rows], registry, tokenizer, end, settings, tracker)
-    before = tracker.read().get("before") or measure.score(trained, 0, "before")
-    tracker.update(before=before)
-    trainer = _trainer(settings, trained, tokenizer, learn, watch, gpu)
-    steps = training.train(trainer, settings, tracker, note, lambda step: measure.sample(trained, step))
-    after = measure.score(trained, steps, "after")
-    training.save_adapter(trained, tokenizer, settings.out / training.ADAPTER)
-    tracker.finish(DONE, after=after, steps=steps)
-    return training.Outcome(settings.out / training.ADAPTER, before, after, steps)
+    return training.carry_out(lambda: _trainer(settings, trained, tokenizer, learn, watch, gpu), trained, measure, note)
 
 
 def tell_too_long(found: Tokenised, settings: Any, note: Note) -> None:

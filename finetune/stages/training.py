@@ -16,12 +16,12 @@ from pathlib import Path
 from typing import Any
 
 from finetune.checkpoints import last_whole, step_of
-from finetune.config import Dpo, Sft, to_yaml
+from finetune.config import AnyStage, to_yaml
 from finetune.tracking import CONFIG, DONE, FAILED, RUNNING, STOPPED, Tracker, file_hash
 from otto.errors import ModelError, OttoError, StoreError, UsageError
 
 AGAIN = "give the same command again to go on from there"
-SHOWN = ("loss", "eval_loss", "rewards/margins", "eval_rewards/margins")
+SHOWN = ("loss", "eval_loss", "rewards/margins", "eval_rewards/margins", "reward", "eval_reward", "kl")
 CHECKPOINTS, ADAPTER = "checkpoints", "adapter"
 
 
@@ -30,7 +30,7 @@ class Outcome:
     """What a stage left."""
 
     adapter: Path
-    before: dict[str, Any]  # shares, as `answers.score` gives them; {} where there are no rows to answer
+    before: dict[str, Any]  # shares, as `Measure.score` gives them; {} where there are no rows to answer
     after: dict[str, Any]
     steps: int
 
@@ -39,8 +39,8 @@ class Stopped(OttoError):
     """The stage was stopped from outside, with a checkpoint to go on from."""
 
 
-def arguments(settings: Sft | Dpo, gpu: bool, evaluates: bool) -> dict[str, Any]:
-    """What SFTConfig and DPOConfig have in common."""
+def arguments(settings: AnyStage, gpu: bool, evaluates: bool) -> dict[str, Any]:
+    """What the arguments of TRL's trainers have in common."""
     schedule = settings.training
     strategy = "steps" if evaluates else "no"
     return {
@@ -77,7 +77,7 @@ def arguments(settings: Sft | Dpo, gpu: bool, evaluates: bool) -> dict[str, Any]
     }
 
 
-def begin(settings: Sft | Dpo, data: list[Path]) -> tuple[Tracker, Outcome | None]:
+def begin(settings: AnyStage, data: list[Path]) -> tuple[Tracker, Outcome | None]:
     """The tracker of a run, begun or to be gone on with; with its outcome where it is done already.
 
     Raises:
@@ -97,7 +97,7 @@ def begin(settings: Sft | Dpo, data: list[Path]) -> tuple[Tracker, Outcome | Non
     return tracker, None
 
 
-def train(trainer: Any, settings: Sft | Dpo, tracker: Tracker, note: Callable[[str], None], sample: Callable[[int], None]) -> int:
+def train(trainer: Any, settings: AnyStage, tracker: Tracker, note: Callable[[str], None], sample: Callable[[int], None]) -> int:
     """Train to the end, from the last whole checkpoint where there is one; the number of steps taken in all.
 
     Raises:
@@ -124,6 +124,28 @@ def train(trainer: Any, settings: Sft | Dpo, tracker: Tracker, note: Callable[[s
         tracker.finish(STOPPED, steps=step)
         raise Stopped(f"Stopped at step {step} of {trainer.state.max_steps}", AGAIN)
     return step
+
+
+def carry_out(build: Callable[[], Any], trained: Any, measure: Any, note: Callable[[str], None]) -> Outcome:
+    """Score, train, score again, and leave the adapter in OUT/adapter.
+
+    Args:
+        build: makes the trainer of `trained`.
+        trained: the model with its adapter.
+        measure: answers rows (`sft.Measure`); its tracker is the run's.
+        note: where words go.
+
+    Raises:
+        OttoError: as `train` and `save_adapter`.
+    """
+    settings, tracker = measure.settings, measure.tracker
+    before = tracker.read().get("before") or measure.score(trained, 0, "before")
+    tracker.update(before=before)
+    steps = train(build(), settings, tracker, note, lambda step: measure.sample(trained, step))
+    after = measure.score(trained, steps, "after")
+    save_adapter(trained, measure.tokenizer, settings.out / ADAPTER)
+    tracker.finish(DONE, after=after, steps=steps)
+    return Outcome(settings.out / ADAPTER, before, after, steps)
 
 
 def save_adapter(model: Any, tokenizer: Any, folder: Path) -> None:
@@ -211,7 +233,7 @@ def _stopping(stop: threading.Event, note: Callable[[str], None]) -> Iterator[No
 
 
 @contextmanager
-def _sentences(tracker: Tracker, settings: Sft | Dpo) -> Iterator[None]:
+def _sentences(tracker: Tracker, settings: AnyStage) -> Iterator[None]:
     import torch
 
     started = time.monotonic()

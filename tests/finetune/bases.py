@@ -16,6 +16,10 @@ from finetune.rows import TrainingRow, json_lines
 from otto.call import Call
 
 STEPS = 300
+HALF_TUNED = (
+    "training.learning_rate=5e-3", "training.batch=16", "training.accumulate=1", "training.max_length=128", "evaluation.max_new_tokens=32",
+    "lora.dropout=0",
+)  # fmt: skip
 TOWNS = "Berlin Paris London Oslo Rome Madrid Vienna Lisbon Athens Dublin".split()
 NUMBERS = {"two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8, "nine": 9, "ten": 10, "twelve": 12}
 THINGS = ["buy milk", "call mum", "water the plants", "pay rent", "feed the cat", "book a table"]
@@ -53,6 +57,21 @@ def rows(seed: int = 3) -> list[TrainingRow]:
         TrainingRow(prompt(said), f" {call}", call.name, template, f"rows:{number}", split, said)
         for number, ((said, call, template), split) in enumerate(zip(found, splits, strict=True), 1)
     ]
+
+
+def half_tuned(folder: Path, base: Path, steps: int = 30) -> dict[str, Any]:
+    """What a stage behind the supervised one is given: base, skills, rows, and an adapter that is not done learning; and its shares."""
+    from finetune.config import Sft, load_stage, shipped
+    from finetune.stages import sft
+
+    (folder / "skills").mkdir()
+    (folder / "skills" / "toy.py").write_text(SKILLS)
+    data = write_rows(folder / "training.jsonl", rows())
+    given = {"base": base, "skills": folder / "skills", "data": data, "out": folder / "sft", "training.steps": steps}
+    settings = load_stage(shipped("sft"), [*(f"{name}={value}" for name, value in given.items()), *HALF_TUNED])
+    assert isinstance(settings, Sft)
+    outcome = sft.run(settings, lambda text: None)
+    return {"base": base, "skills": folder / "skills", "rows": data, "adapter": outcome.adapter, "after": outcome.after}
 
 
 def write_rows(path: Path, rows: Sequence[Any]) -> Path:

@@ -9,8 +9,9 @@ import pytest
 
 pytest.importorskip("yaml", reason="the settings are YAML")
 
-from finetune.config import Dpo, Sft, load_plan, load_stage, shipped, stage_of_plan, to_yaml
+from finetune.config import Dpo, Rewarded, Sft, load_plan, load_stage, shipped, stage_of_plan, to_yaml
 from finetune.estimate import GIB, Sizes, memory
+from finetune.rewards import WEIGHTS
 from otto.errors import ConfigError, ModelError, StoreError, UsageError
 
 
@@ -29,6 +30,36 @@ def test_what_is_shipped_has_the_defaults_of_the_issue() -> None:
     dpo = load_stage(shipped("dpo"), ["base=models/mistral"])
     assert isinstance(dpo, Dpo)
     assert str(dpo.adapter) == "otto-tuned/sft/adapter"
+    for name in ("grpo", "ppo"):
+        stage = load_stage(shipped(name), ["base=models/mistral"])
+        assert isinstance(stage, Rewarded)
+        assert (stage.lora.r, stage.lora.alpha, stage.weights) == (16, 32, WEIGHTS)
+        schedule = stage.training
+        assert (schedule.learning_rate, schedule.batch, schedule.accumulate, schedule.epochs, schedule.warmup) == (5e-6, 2, 4, 1, 0.1)
+
+
+@pytest.mark.parametrize(
+    ("override", "problem"),
+    [
+        ("weights.politeness=1", "weights = .* does not fit; it should be weights of parses, skill, arguments, .*, not all of them 0"),
+        ("weights={parses: 0, skill: 0, arguments: 0, no_invention: 0, refuses: 0, brevity: 0}", "it should be weights of parses, "),
+        ("weights.skill=-1", "weights.skill = -1 does not fit; it should be greater than or equal to 0"),
+        ("group=3", r"group = 3 does not fit; it should be a divisor of training.batch × training.accumulate, 2 × 4"),
+        ("group=1", "group = 1 does not fit; it should be greater than or equal to 2"),
+        ("training.batch=1 training.accumulate=1", r"group = 4 does not fit; it should be a divisor of .*, 1 × 1"),
+        ("temperature=0", "temperature = 0 does not fit; it should be greater than 0"),
+    ],
+)
+def test_settings_of_rewards_that_do_not_fit(override: str, problem: str) -> None:
+    overrides = override.split(" ") if override.startswith("training") else [override]
+    with pytest.raises(ConfigError, match=problem):
+        load_stage(shipped("grpo"), ["base=models/mistral", *overrides])
+
+
+def test_weights_that_are_not_named_stay_as_they_are(tmp_path: Path) -> None:
+    stage = load_stage(written(tmp_path, "stage: ppo\nbase: a\ndata: b\nout: c\nweights: {brevity: 0}\n"))
+    assert isinstance(stage, Rewarded)
+    assert stage.weights == WEIGHTS | {"brevity": 0}
 
 
 def test_overrides_beat_the_file(tmp_path: Path) -> None:
@@ -55,8 +86,8 @@ def test_every_mistake_is_named_at_once_with_its_place(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("stage: sfft\n", "sft.yaml:1: there is no stage 'sfft'; write `stage:` with one of: sft, dpo"),
-        ("base: a\n", "sft.yaml: there is no stage None; write `stage:` with one of: sft, dpo"),
+        ("stage: sfft\n", "sft.yaml:1: there is no stage 'sfft'; write `stage:` with one of: sft, dpo, grpo, ppo"),
+        ("base: a\n", "sft.yaml: there is no stage None; write `stage:` with one of: sft, dpo, grpo, ppo"),
         ("stage: [sft\n", "sft.yaml:2: this is not YAML (expected ',' or ']', but got '<stream end>')"),
         ("- sft\n", "sft.yaml:1: these are not settings; write one `name: value` a line"),
         ("stage: sft\nbase: a\nbase: b\n", "sft.yaml:3: base stands in line 2 already; delete one"),
@@ -88,6 +119,15 @@ def test_a_plan_hands_each_stage_the_adapter_before(tmp_path: Path) -> None:
     assert (first.stage, first.out, first.data, first.adapter, first.quantise) == ("sft", Path("tuned/1-sft"), Path("training.jsonl"), None, False)
     assert (second.stage, second.out, second.data, second.training.epochs) == ("dpo", Path("tuned/2-dpo"), Path("pairs.jsonl"), 2)
     assert (second.adapter, second.rows, second.base) == (Path("tuned/1-sft/adapter"), Path("training.jsonl"), Path("models/b"))  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("name", ["grpo", "ppo"])
+def test_a_plan_gives_a_stage_with_rewards_its_rows(name: str, tmp_path: Path) -> None:
+    plan = load_plan(written(tmp_path, f"{PLAN}  - config: {name}\n    set: {{weights.brevity: 0}}\n", "plan.yaml"))
+    stage = stage_of_plan(plan, 2, tmp_path, Path("tuned/2-dpo/adapter"))
+    assert isinstance(stage, Rewarded)
+    assert (stage.stage, stage.out, stage.data, stage.adapter) == (name, Path(f"tuned/3-{name}"), Path("training.jsonl"), Path("tuned/2-dpo/adapter"))
+    assert stage.weights == WEIGHTS | {"brevity": 0}
 
 
 def test_a_plan_with_a_stage_that_is_not_there(tmp_path: Path) -> None:

@@ -15,9 +15,9 @@ for package in ("trl", "peft", "datasets", "yaml"):
     pytest.importorskip(package, reason="the stages train with it")
 
 
-from finetune.config import Dpo, Sft, load_stage, shipped  # noqa: E402  after the skips
+from finetune.config import Dpo, load_stage, shipped  # noqa: E402  after the skips
 from finetune.rows import PreferenceRow  # noqa: E402
-from finetune.stages import dpo, sft  # noqa: E402
+from finetune.stages import dpo  # noqa: E402
 from finetune.stages.training import Stopped  # noqa: E402
 from finetune.tracking import find_runs, read_json  # noqa: E402
 from otto.errors import ModelError, Problems  # noqa: E402
@@ -33,17 +33,8 @@ def tuned(tmp_path_factory: pytest.TempPathFactory, tiny_bases: dict[str, Path])
     """Rows, pairs, and an adapter that is not done learning."""
     torch.set_num_threads(1)
     folder = tmp_path_factory.mktemp("tuned")
-    (folder / "skills").mkdir()
-    (folder / "skills" / "toy.py").write_text(bases.SKILLS)
-    rows = bases.rows()
-    pairs = [PreferenceRow(row.prompt, row.completion, f" {WRONG[row.skill]}", "wrong", row.split, row.source) for row in rows]
-    made = {"base": tiny_bases["mistral"], "skills": folder / "skills"}
-    data = bases.write_rows(folder / "training.jsonl", rows)
-    overrides = [f"data={data}", f"out={folder / 'sft'}", "training.steps=30", "training.learning_rate=5e-3", "training.batch=16", *COMMON]
-    first = load_stage(shipped("sft"), [*(f"{name}={path}" for name, path in made.items()), *overrides])
-    assert isinstance(first, Sft)
-    outcome = sft.run(first, silent)
-    return made | {"rows": data, "data": bases.write_rows(folder / "pairs.jsonl", pairs), "adapter": outcome.adapter, "after": outcome.after}
+    pairs = [PreferenceRow(row.prompt, row.completion, f" {WRONG[row.skill]}", "wrong", row.split, row.source) for row in bases.rows()]
+    return bases.half_tuned(folder, tiny_bases["mistral"]) | {"data": bases.write_rows(folder / "pairs.jsonl", pairs)}
 
 
 def settings(tuned: dict[str, Any], out: Path, *overrides: str) -> Dpo:
