@@ -30,9 +30,10 @@ class SpanModel:
         """The most likely spans with a value for each of the `needed` parameters, and the probability of them all."""
         self._reader.set(word_features(words, str(label), self.outside))
         tags = self._reader.tag()
-        known = self._reader.labels()
-        for name in needed:
-            if f"B-{name}" not in tags and f"B-{name}" in known:
+        missing = [name for name in needed if f"B-{name}" not in tags]
+        known = self._reader.labels() if missing else ()
+        for name in missing:
+            if f"B-{name}" in known:
                 longest = len(tags) if f"I-{name}" in known else 1
                 tags = max(_with_span(tags, name, longest), key=self._reader.probability, default=tags)
         return spans_of(tags), float(self._reader.probability(tags))
@@ -68,7 +69,8 @@ def _train(lessons: Sequence[Lesson]) -> SpanModel:
     trainer = pycrfsuite.Trainer(algorithm="lbfgs", verbose=False)
     trainer.set_params(CRF_PARAMETERS)
     for lesson in (*lessons, *_swapped(lessons)):
-        others = outside - Counter(_outside(lesson))  # without this sentence, as a new one will be seen
+        own = _outside(lesson)
+        others = {word: outside[word] - (word in own) for word in lesson.words}  # without this sentence, as a new one will be seen
         trainer.append(word_features(lesson.words, str(lesson.label), others), tags_of(lesson))
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "spans.crf"

@@ -128,17 +128,18 @@ class Tagger:
     def spans(self, words: Sequence[str], label: Label) -> tuple[tuple[Span, ...], float]:
         """The spans of a label's arguments and the probability of them all."""
         model = self._spans.get(label.skill)
-        needed = [name for name, share in self._shares.get(label, {}).items() if share > ALWAYS]
-        return model.read(words, label, needed) if model else ((), 1.0)
+        return model.read(words, label, self._parameters(label, ALWAYS)) if model else ((), 1.0)
 
     def call(self, label: Label, spans: Sequence[Span], specs: Mapping[str, SkillSpec], text: str) -> Call | None:
         """The canonical call of a label with its spans; None where the skill is gone, or the words do not fit or are too few."""
         if label.skill not in specs:
             return None
-        shares = self._shares.get(label, {})
-        expected = [name for name, share in shares.items() if share > OFTEN]
-        call = build_call(specs[label.skill], text, split_words(text), label.fixed, spans, expected)
-        return call if call and all(name in call.arguments for name, share in shares.items() if share > ALWAYS) else None
+        call = build_call(specs[label.skill], text, split_words(text), label.fixed, spans, self._parameters(label, OFTEN))
+        return call if call and all(name in call.arguments for name in self._parameters(label, ALWAYS)) else None
+
+    def _parameters(self, label: Label, share: float) -> list[str]:
+        """Those that more than this share of a label's sentences have."""
+        return [name for name, found in self._shares.get(label, {}).items() if found > share]
 
     def save(self, path: Path) -> None:
         """Write to a file, whole or not at all."""
