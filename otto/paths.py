@@ -1,4 +1,4 @@
-"""Where the rooms are: in the repository beside `otto/`, in an installed wheel inside it."""
+"""Where the rooms are: in the repository beside `otto/`, in an installed wheel inside it. And how many files a cache keeps."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from otto.router.encoder import Encoder, shared_encoder
+from otto.router.encoder import shared_encoder
 from otto.skill import SkillSpec
 
 if TYPE_CHECKING:
@@ -22,9 +22,8 @@ EXAMPLES = 12  # of a skill, drawn once: more cost time when skills change and f
 class Retriever:
     """Ranks skills by how near the sentence lies to the nearest of their examples or to their name and description."""
 
-    def __init__(self, specs: Sequence[SkillSpec], encoder: Encoder | None = None) -> None:
+    def __init__(self, specs: Sequence[SkillSpec]) -> None:
         self._specs = tuple(specs)
-        self._encoder = encoder or shared_encoder()
 
     def nearest(self, text: str, count: int) -> list[str]:
         """The names of the `count` most likely skills, the likeliest first."""
@@ -32,7 +31,7 @@ class Retriever:
 
         vectors, owners = self._known
         scores = np.full(len(self._specs), -1.0, np.float32)
-        np.maximum.at(scores, owners, vectors @ self._encoder.vector(text))
+        np.maximum.at(scores, owners, vectors @ shared_encoder().vector(text))
         return [self._specs[index].name for index in np.argsort(-scores, kind="stable")[:count]]
 
     @cached_property
@@ -48,4 +47,4 @@ class Retriever:
             own = [f"{spec.name.replace('_', ' ')}: {spec.description}", *rng.sample(said, min(EXAMPLES, len(said)))]
             texts += own
             owners += [number] * len(own)
-        return self._encoder.vectors(texts), np.array(owners, np.int64)
+        return shared_encoder().vectors(texts), np.array(owners, np.int64)
