@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,8 @@ import pytest
 
 from eval.cli import app
 from otto.cli import run_app
-from tests.skills.desk import Answer, Request, Site, wait_for
+from tests.skills.desk import wait_for
+from tests.web import Answer, Request, Site
 
 ROOT = Path(__file__).resolve().parents[2]
 SCHEMAS = ROOT / "eval" / "schemas"
@@ -313,14 +314,6 @@ def test_changed_cases_are_another_run(files: Path, run: Run) -> None:
 
 
 # --- servers and kills
-
-
-@pytest.fixture
-def site() -> Iterator[Site]:
-    site = Site()
-    site._server.handle_error = lambda *arguments: None  # type: ignore[method-assign]  # a client that was killed
-    yield site
-    site.close()
 
 
 def said_to(request: Request) -> str:

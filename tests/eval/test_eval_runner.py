@@ -7,7 +7,7 @@ import os
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,7 @@ from otto.router import open_router
 from otto.router.base import Router
 from otto.router.phrases import PhraseRouter
 from otto.skill import declare, skill, spec_of
-from tests.skills.desk import Answer, Request, Site
+from tests.web import Answer, Request, Site
 
 SCHEMAS = Path(__file__).resolve().parents[2] / "eval" / "schemas"
 valid_row = fastjsonschema.compile(json.loads((SCHEMAS / "result.json").read_text("utf-8")))
@@ -236,13 +236,6 @@ def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
 
 
 # --- servers
-
-
-@pytest.fixture
-def site() -> Iterator[Site]:
-    site = Site()
-    yield site
-    site.close()
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from otto.examples import parse_example_file
 from otto.history import History
 from otto.messages import Result, Route, Transcript, Turn
 from otto.store import DATABASE_NAME, Database
-from tests.skills.desk import Site
+from tests.web import Site
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -229,13 +229,6 @@ def test_generate_asks_about_each_one(run: Run, tmp_path: Path, monkeypatch: pyt
     added = path.read_text("utf-8").removeprefix(before)
     assert added.count("### User: ") == 1
     assert re.findall("### User: .*", added) == re.findall("### User: .*", err)[1:], "the second one"
-
-
-@pytest.fixture
-def site() -> Any:
-    site = Site()
-    yield site
-    site.close()
 
 
 def test_generate_adds_what_a_server_gives(run: Run, tmp_path: Path, site: Site) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from otto.errors import ExampleError, ModelError, NetworkError, StoreError, Usag
 from otto.examples import parse_example_file
 from otto.skill import SkillSpec, declare
 from tests.router import toy
-from tests.skills.desk import Answer, Request, Site
+from tests.web import Answer, Request, Site
 
 REGISTRY = toy.registry()
 HEAD = {"skill": "timer"}
@@ -30,13 +30,6 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(servers, "RETRIES", 2)
     monkeypatch.setattr("openai._base_client.INITIAL_RETRY_DELAY", 0.01)
     monkeypatch.setattr("openai._base_client.MAX_RETRY_DELAY", 0.01)
-
-
-@pytest.fixture
-def site() -> Iterator[Site]:
-    site = Site()
-    yield site
-    site.close()
 
 
 def tool_answer(arguments: object, prompt_tokens: int = 100, completion_tokens: int = 20) -> bytes:

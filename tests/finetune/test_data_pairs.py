@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import random
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timezone
 from functools import cache
@@ -28,7 +27,7 @@ from otto.errors import Problems, StoreError
 from otto.history import Entry
 from otto.router.answer import read_calls
 from tests.router import toy
-from tests.skills.desk import Site
+from tests.web import Site
 
 REGISTRY = toy.registry()
 
@@ -159,13 +158,6 @@ def test_rows_that_cannot_be_used(change: dict[str, Any], says: str) -> None:
 
 
 # --- wrong calls of a server
-
-
-@pytest.fixture
-def site() -> Iterator[Site]:
-    site = Site()
-    yield site
-    site.close()
 
 
 def bad_answers(site: Site, *calls: str) -> Server:

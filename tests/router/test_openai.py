@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,7 +21,7 @@ from otto.router import openai as engine
 from otto.router.answer import read_calls
 from otto.router.openai import OpenAIRouter
 from otto.skill import SkillSpec, declare
-from tests.skills.desk import Answer, Request, Site
+from tests.web import Answer, Request, Site
 
 Opened = Callable[..., OpenAIRouter]
 OTHER = (Call("other"),)
@@ -44,13 +44,6 @@ def skill_specs() -> list[SkillSpec]:
 
 
 REGISTRY = Registry.of(skill_specs())
-
-
-@pytest.fixture
-def site() -> Iterator[Site]:
-    site = Site()
-    yield site
-    site.close()
 
 
 @pytest.fixture

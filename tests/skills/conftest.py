@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from desk import Desk, Site
+from desk import Desk
 
 from otto.registry import Registry
 
@@ -27,13 +27,6 @@ def desk(tmp_path: Path, registry: Registry, monkeypatch: pytest.MonkeyPatch) ->
     desk = Desk(home, registry)
     yield desk
     desk.database.close()
-
-
-@pytest.fixture
-def site() -> Iterator[Site]:
-    site = Site()
-    yield site
-    site.close()
 
 
 @pytest.fixture

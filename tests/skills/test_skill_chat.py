@@ -6,7 +6,9 @@ import json
 import threading
 
 import pytest
-from desk import Answer, Desk, Request, Site
+from desk import Desk
+
+from tests.web import Answer, Request, Site
 
 PIECES = ["Once upon ", "a time there was a fox. It ", "lived", " well.", ""]
 

@@ -6,7 +6,9 @@ import json
 from pathlib import Path
 
 import pytest
-from desk import Desk, Site
+from desk import Desk
+
+from tests.web import Site
 
 # As https://geocoding-api.open-meteo.com/v1/search?name=Berlin&count=1 answers.
 BERLIN = {
