@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 import sys
 import textwrap
-import time
-import wave
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-PATIENCE = 60.0  # seconds; a loaded machine is slow to start
+from tests.sound import PATIENCE, SoundServer, alone, look_again, require_portaudio, sound_server_at
 
 # In a process of its own: PortAudio looks for devices once, when it is loaded.
 RECORD = """
@@ -48,53 +45,27 @@ def complaint(process: subprocess.Popen[bytes]) -> str:
     return error.decode().strip().splitlines()[-1]
 
 
-def require_portaudio() -> None:
-    try:
-        import sounddevice  # noqa: F401
-    except OSError:
-        pytest.skip("libportaudio2 is not installed")
-
-
 @pytest.fixture
 def quiet_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A machine without a sound server."""
     require_portaudio()
-    runtime = tmp_path / "pulse"
-    runtime.mkdir(mode=0o700)
-    for name, value in (("XDG_RUNTIME_DIR", tmp_path), ("PULSE_RUNTIME_PATH", runtime), ("HOME", tmp_path)):
-        monkeypatch.setenv(name, str(value))
+    alone(tmp_path, monkeypatch)
+    look_again()
     return tmp_path
 
 
 @pytest.fixture(params=[16_000, 44_100])
-def speaker(request: pytest.FixtureRequest, quiet_machine: Path) -> Iterator[str]:
-    """A sound server whose default microphone, of one of two rates, hears what is played into the sink of this name."""
-    if not all(map(shutil.which, ("pulseaudio", "pactl", "paplay"))):
-        pytest.skip("pulseaudio and pulseaudio-utils are not installed")
-    modules = ("module-native-protocol-unix", f"module-null-sink sink_name=mouth rate={request.param} channels=1")
-    options = [part for module in modules for part in ("-L", module)]
-    server = subprocess.Popen(["pulseaudio", "-n", "--daemonize=no", "--exit-idle-time=-1", *options], stderr=subprocess.DEVNULL)
-    try:
-        until = time.monotonic() + PATIENCE
-        while subprocess.run(["pactl", "set-default-source", "mouth.monitor"], capture_output=True, check=False).returncode:
-            assert time.monotonic() < until
-            time.sleep(0.1)
-        yield "mouth"
-    finally:
-        server.terminate()
-        server.wait()
+def server(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SoundServer]:
+    """A sound server whose microphone has one of two rates."""
+    with sound_server_at(tmp_path, monkeypatch, microphone_rate=request.param) as server:
+        yield server
 
 
-def test_what_is_played_is_recorded(speaker: str, tmp_path: Path) -> None:
+def test_what_is_played_is_recorded(server: SoundServer) -> None:
     played = (8000 * np.sin(2 * np.pi * 440 * np.arange(32_000) / 16_000) * np.hanning(32_000)).astype(np.int16)
-    with wave.open(str(tmp_path / "tone.wav"), "wb") as file:
-        file.setnchannels(1)
-        file.setsampwidth(2)
-        file.setframerate(16_000)
-        file.writeframes(played.tobytes())
     process = recorder(frames=120)
     assert process.stdout and process.stdout.readline() == b"recording\n"
-    subprocess.run(["paplay", f"--device={speaker}", str(tmp_path / "tone.wav")], check=True, timeout=PATIENCE)
+    server.play_into_microphone(played)
     sound, error = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0, error
     recorded = np.frombuffer(sound, np.int16)
@@ -104,7 +75,7 @@ def test_what_is_played_is_recorded(speaker: str, tmp_path: Path) -> None:
     assert np.corrcoef(best, played[8_000:24_000])[0, 1] > 0.98
 
 
-def test_a_device_that_is_not_there(speaker: str) -> None:
+def test_a_device_that_is_not_there(server: SoundServer) -> None:
     for device in ("no such thing", "99"):
         message = complaint(recorder(device))
         assert message.startswith("AudioError: There is no microphone ")
@@ -117,11 +88,10 @@ def test_no_microphone_at_all(quiet_machine: Path) -> None:
     assert complaint(recorder()) == "AudioError: There is no microphone; plug one in, or give a sound file: otto hear FILE."
 
 
-def test_a_microphone_that_falls_silent(speaker: str) -> None:
+def test_a_microphone_that_falls_silent(server: SoundServer) -> None:
     process = recorder(frames=10_000)
     assert process.stdout and process.stdout.readline() == b"recording\n"
-    subprocess.run(["pactl", "unload-module", "module-null-sink"], check=True, timeout=PATIENCE)
-    subprocess.run(["pactl", "exit"], check=False, timeout=PATIENCE)
+    server.stop()
     assert complaint(process).startswith("AudioError: The microphone gives no sound; plug it in again")
 
 
