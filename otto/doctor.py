@@ -161,7 +161,7 @@ def _skills(registry: Registry) -> Iterator[Check]:
 
 def _devices(settings: Settings) -> Iterator[Check]:
     """PortAudio, and every input that it knows. Without them Otto still takes files and text."""
-    from otto.audio.microphone import input_devices
+    from otto.audio.portaudio import input_devices
 
     try:
         devices = input_devices()

@@ -27,6 +27,18 @@ class AudioFrame:
 
 
 @dataclass(frozen=True)
+class Sound:
+    """Something to be played: a sentence, a chime."""
+
+    samples: Samples  # int16[n], mono
+    rate: int  # Hz
+
+    @property
+    def seconds(self) -> float:
+        return len(self.samples) / self.rate
+
+
+@dataclass(frozen=True)
 class Utterance:
     """The speech between two silences, as the end-pointer cut it out."""
 

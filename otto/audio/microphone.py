@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from otto.audio.portaudio import BAD_RATE, TAKEN, device_of, error_code, load_portaudio
 from otto.audio.resample import FrameCutter, Resampler
 from otto.errors import AudioError
 from otto.messages import SAMPLE_RATE, AudioFrame
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
 
 _SILENT_DEVICE = 5.0  # seconds without any sound data after which the device is given up; opening can take one or two
 _SETTING = "otto config set audio.input NAME"
-_TAKEN = -9985  # paDeviceUnavailable
-_BAD_RATE = -9997  # paInvalidSampleRate
 _BLOCK = 0.032  # seconds of sound in one delivery, where the device keeps to it
 
 
@@ -32,14 +31,14 @@ class Microphone:
     """
 
     def __init__(self, device: str = "") -> None:
-        self._device: str | int | None = int(device) if device.isdecimal() else device or None
+        self._device = device_of(device)
         self._arrived: queue.SimpleQueue[Samples] = queue.SimpleQueue()
         self._stream: sounddevice.InputStream | None = None
         self._rate = SAMPLE_RATE
 
     def __enter__(self) -> Self:
         """Start recording. Raises AudioError: PortAudio is missing, there is no such device, or it is taken."""
-        portaudio = _portaudio()
+        portaudio = load_portaudio()
         try:
             self._stream = self._open(portaudio)
             self._stream.start()
@@ -69,7 +68,7 @@ class Microphone:
         try:
             return self._stream_at(portaudio, SAMPLE_RATE)
         except portaudio.PortAudioError as error:
-            if _code(error) != _BAD_RATE:
+            if error_code(error) != BAD_RATE:
                 raise
         self._rate = int(portaudio.query_devices(self._device, "input")["default_samplerate"])
         return self._stream_at(portaudio, self._rate)
@@ -86,36 +85,11 @@ class Microphone:
     def _why(self, portaudio: Any, error: Exception) -> AudioError:
         if not any(device["max_input_channels"] for device in portaudio.query_devices()):
             return AudioError("There is no microphone", "plug one in, or give a sound file: otto hear FILE")
-        if isinstance(error, ValueError) or (self._device is not None and _code(error) != _TAKEN):
+        if isinstance(error, ValueError) or (self._device is not None and error_code(error) != TAKEN):
             return AudioError(f"There is no microphone {self._device!r}", f"`otto doctor` lists them; choose one with: {_SETTING}")
-        if _code(error) == _TAKEN:
+        if error_code(error) == TAKEN:
             return AudioError("The microphone is taken by another program", f"close that one, or choose another with: {_SETTING}")
         return AudioError(f"The microphone cannot be opened ({error.args[0]})", f"choose another with: {_SETTING}")
-
-
-def input_devices() -> list[tuple[int, str, bool]]:
-    """Number and name of every input device, and whether it is the system's default. Raises AudioError: PortAudio is missing."""
-    portaudio = _portaudio()
-    default = portaudio.default.device[0]
-    return [
-        (number, str(device["name"]), number == default)
-        for number, device in enumerate(portaudio.query_devices())
-        if device["max_input_channels"]
-    ]
-
-
-def _portaudio() -> Any:
-    try:
-        import sounddevice
-    except OSError:  # the Linux wheel has no PortAudio inside
-        raise AudioError(
-            "The PortAudio library is missing", "install it with: apt install libportaudio2 (or dnf install portaudio)"
-        ) from None
-    return sounddevice
-
-
-def _code(error: Exception) -> int:
-    return error.args[1] if len(error.args) > 1 and isinstance(error.args[1], int) else 0
 
 
 def _converter(rate: int) -> Any:

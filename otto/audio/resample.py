@@ -42,14 +42,26 @@ class FrameCutter:
 
 
 class Resampler:
-    """PyAV's resampler with int16 arrays out."""
+    """PyAV's resampler with int16 arrays out, mono, at `rate` Hz."""
 
-    def __init__(self) -> None:
+    def __init__(self, rate: int = SAMPLE_RATE) -> None:
         import av
 
-        self._resampler = av.AudioResampler(format="s16", layout="mono", rate=SAMPLE_RATE)
+        self._resampler = av.AudioResampler(format="s16", layout="mono", rate=rate)
 
     def push(self, frame: av.AudioFrame | None) -> Samples:
-        """Sound of any rate, layout and format to int16[n] at 16 kHz mono; None empties the filter at the end."""
+        """Sound of any rate, layout and format to int16[n] mono; None empties the filter at the end."""
         parts = [part.to_ndarray().reshape(-1) for part in self._resampler.resample(frame)]
         return np.concatenate(parts).astype(np.int16, copy=False) if parts else np.zeros(0, np.int16)
+
+
+def resampled(samples: Samples, rate: int, wanted: int) -> Samples:
+    """A whole sound, int16[n] mono at `rate` Hz, at another rate."""
+    if rate == wanted or not len(samples):
+        return samples
+    import av
+
+    frame = av.AudioFrame.from_ndarray(samples.reshape(1, -1), format="s16", layout="mono")
+    frame.sample_rate = rate
+    resampler = Resampler(wanted)
+    return np.concatenate([resampler.push(frame), resampler.push(None)])
