@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +72,7 @@ class Collected:
             "skills": {name: dict(counts) for name, counts in sorted(skills.items())},
             "splits": dict(Counter(row.split for row in self.rows)),
             "dropped": dict(Counter(item.why for item in self.dropped)),
+            "left_out": [asdict(item) for item in self.dropped],
             "tokens": {**summary(self.lengths), "limit": self.limit, "estimate": self.estimate},
             "too_long": [row.source for row in self.too_long],
         }

@@ -13,16 +13,22 @@ if TYPE_CHECKING:
     from finetune.data.collect import Collected
     from finetune.data.server import Spent
 
-LISTED = 10  # dropped rows of one reason that are shown; the file of --report counts all
+LISTED = 10  # dropped rows of one reason that are shown; the file of --report has all
 BAR = 40  # characters
 BINS = 12
+WIDEST = 1000  # characters of a table
 
 
-def show(table: Table) -> None:
-    """Print a table to the standard error."""
+def show(table: Table, stderr: bool = True) -> None:
+    """Print a table whole: where the window is too narrow, its lines are broken, and no figure loses a digit."""
     from rich.console import Console
+    from rich.measure import Measurement
 
-    Console(stderr=True, highlight=False).print(table)
+    console = Console(stderr=stderr, highlight=False)
+    whole = console.options.update(max_width=WIDEST)
+    width = Measurement.get(console, whole, table).maximum
+    console.width = max(width, console.width)
+    console.print(table)
 
 
 def show_collected(collected: Collected) -> None:
@@ -72,8 +78,6 @@ def distribution(counts: Mapping[str, Sequence[int]], estimate: bool) -> Table:
     from finetune.data.tokenizer import summary
 
     table = new_table("tokens (estimate)" if estimate else "tokens", "n", "min", "p5", "median", "mean", "p95", "max", "sum")
-    for column in table.columns:
-        column.no_wrap = True
     for name, values in counts.items():
         found = summary(values)
         if found:
@@ -101,5 +105,6 @@ def histogram(values: Sequence[int], bins: int = BINS, width: int = BAR) -> list
 def show_spent(spent: Spent, price_in: float, price_out: float) -> None:
     """What was asked of a server; its cost where prices are known."""
     cost = f", {spent.dollars(price_in, price_out):.4f} dollars" if price_in or price_out else ""
-    broken = f", {spent.broken:,} answers that could not be used" if spent.broken else ""
-    note(f"{spent.requests:,} requests, {spent.prompt_tokens:,} tokens read and {spent.completion_tokens:,} written{cost}{broken}")
+    broken = f"; {spent.broken:,} answers could not be used" if spent.broken else ""
+    more = f"; of {spent.uncounted:,} answers the server did not say their tokens, so it is more" if spent.uncounted else ""
+    note(f"{spent.requests:,} requests, {spent.prompt_tokens:,} tokens read and {spent.completion_tokens:,} written{cost}{broken}{more}")

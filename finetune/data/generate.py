@@ -2,175 +2,30 @@
 
 from __future__ import annotations
 
-import json
 import random
-import re
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-from finetune.data.server import BrokenAnswer, Form, Server
-from otto.align import align
-from otto.call import Call
+from finetune.data.candidates import Candidate, Checker
+from finetune.data.journal import BrokenAnswer, Journal
+from finetune.data.server import Form, Server
 from otto.errors import ExampleError, OttoError, StoreError, UsageError
-from otto.examples import ASSISTANT, USER, parse_example_file, read_example_file
+from otto.examples import ASSISTANT, USER, ExampleFile, parse_example_file, read_example_file
 from otto.grammar import tools
 from otto.phrases import PhraseBook
-from otto.registry import Registry, user_skill_examples
-from otto.skill import OTHER, Example, SkillSpec
+from otto.registry import user_skill_examples
+from otto.skill import OTHER, SkillSpec
 from otto.tomlfile import replace_file
-from otto.words import normal_text
 
-NEAR = 95.0  # similarity in percent from which two sentences are the same one
 A_REQUEST = 10  # examples that one request asks for
 STALE = 4  # requests in a row without a new example, after which nothing more is to be had
 OFFLINE_TRIES = 200  # samples for each example that is wanted
 SHOWN = 8  # examples that a request shows
-MAX_WORDS = 60
-_FORBIDDEN = re.compile(r"<\|[^|<>\s]*\|>|\[/?INST\]|<</?SYS>>|</?s>|[\x00-\x1f\x7f]|^#|[{}]")
 
 SYSTEM = """You write what different people say to a voice assistant, to teach it one of its functions. \
 Sentences are spoken ones: short and long, polite and clipped, some with fillers, numbers in words and in digits, never twice alike. \
 The value of a text argument stands in the sentence, word for word; an argument that is not said is left out."""
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """A new example, or one that was set aside: then `why` says what for."""
-
-    said: str
-    call: str
-    why: str = ""
-
-    @property
-    def reason(self) -> str:
-        """Why it was set aside, without the particulars."""
-        return re.split(" of '| \\(| as ", self.why)[0]
-
-    def __str__(self) -> str:
-        return f"{USER} {self.said}\n{ASSISTANT} {self.call}\n"
-
-
-@dataclass
-class Checker:
-    """Decides what is a new example of a skill."""
-
-    spec: SkillSpec
-    registry: Registry
-    near: float = NEAR
-    _known: dict[str, Call] = field(default_factory=dict)  # normal text → call, of all skills
-    _own: list[str] = field(default_factory=list)  # normal texts of this skill
-
-    def __post_init__(self) -> None:
-        for spec in self.registry:
-            for example in spec.examples:
-                self._learn(example.text, example.call, own=spec.name == self.spec.name)
-
-    def check(self, said: Any, arguments: Any) -> Candidate:
-        """An answer's example; a new one is known from here on."""
-        if not isinstance(said, str) or not isinstance(arguments, dict):
-            return Candidate(str(said)[:200], str(arguments)[:200], "not in the format")
-        said = " ".join(said.split()) if "\n" not in said.strip() else said
-        shown = f"{self.spec.name}({arguments})"
-        try:
-            call = Call(self.spec.name, {name: value for name, value in arguments.items() if value is not None or self._nullable(name)})
-            call = call if self.spec.name == OTHER and not call.arguments else self.spec.canonical(call)
-        except OttoError as error:
-            return Candidate(said, shown, f"no valid call ({error.what})")
-        candidate = Candidate(said, str(call), self._fault(said, call))
-        if not candidate.why:
-            self._learn(said, call, own=True)
-        return candidate
-
-    def accept(self, candidate: Candidate) -> None:
-        """Know what an earlier run found."""
-        self._learn(candidate.said, Call.parse(candidate.call), own=True)
-
-    def _nullable(self, name: str) -> bool:
-        return any(parameter.name == name and parameter.nullable and parameter.required for parameter in self.spec.parameters)
-
-    def _learn(self, said: str, call: Call, own: bool) -> None:
-        text = normal_text(said)
-        self._known[text] = call
-        if own:
-            self._own.append(text)
-
-    def _fault(self, said: str, call: Call) -> str:
-        from rapidfuzz import fuzz, process
-
-        text = normal_text(said)
-        if not text:
-            return "nothing is said"
-        if _FORBIDDEN.search(said) or Example(said, call).is_template:
-            return "not a plain sentence"
-        if len(text.split()) > MAX_WORDS:
-            return f"longer than {MAX_WORDS} words"
-        missing = align(self.spec, Example(said, call)).missing
-        if missing:
-            return f"{missing[0]} is not said"
-        if text in self._known:
-            return "duplicate" if self._known[text] == call else f"known as {self._known[text]}"
-        nearest = process.extractOne(text, self._own, scorer=fuzz.ratio, score_cutoff=self.near)
-        return f"near-duplicate of {nearest[0]!r} ({nearest[1]:.0f} %)" if nearest else ""
-
-
-class Journal:
-    """The side file of a run, one JSON object a line: what was found, set aside and spent. A second start goes on from it."""
-
-    def __init__(self, path: Path, head: dict[str, Any]) -> None:
-        """Raises UsageError where the file is another run's, StoreError where it cannot be read or written."""
-        self.path = path
-        self.found: list[Candidate] = []
-        self.spent: dict[str, int] = {}
-        self.decided: set[str] = set()  # sentences that the user has taken or left
-        for row in self._rows():
-            if "said" in row:
-                self.found.append(Candidate(row["said"], row["call"], row["why"]))
-            elif "decided" in row:
-                self.decided.add(row["decided"])
-            elif "spent" in row:
-                self.spent = row["spent"]
-            elif row != head:
-                raise UsageError(f"{path} is of another run ({row})", "name another file with --state, or start over with --fresh")
-        if not path.exists():
-            self._write(head)
-
-    def add(self, candidate: Candidate) -> None:
-        """Keep what was found or set aside."""
-        self._write({"said": candidate.said, "call": candidate.call, "why": candidate.why})
-
-    def decide(self, candidate: Candidate) -> None:
-        """Keep that the user has taken or left it: it is not asked about again."""
-        self._write({"decided": candidate.said})
-
-    def spend(self, spent: dict[str, int]) -> None:
-        """Keep what all runs have spent so far."""
-        self._write({"spent": spent})
-
-    def _rows(self) -> Iterator[dict[str, Any]]:
-        try:
-            lines = self.path.read_text(encoding="utf-8").split("\n") if self.path.exists() else []
-        except (OSError, UnicodeDecodeError) as error:
-            raise StoreError(f"{self.path} cannot be read ({error})", "start over with --fresh") from None
-        for line in lines:
-            try:
-                row = json.loads(line)
-            except ValueError:  # the last one, cut short by a kill
-                continue
-            if isinstance(row, dict):
-                yield row
-
-    def _write(self, row: dict[str, Any]) -> None:
-        try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            with self.path.open("a", encoding="utf-8") as file:
-                file.write("\n" * self._is_cut() + json.dumps(row, ensure_ascii=False) + "\n")
-        except OSError as error:
-            raise StoreError(f"{self.path} cannot be written ({error.strerror})", "make room, or name another file with --state") from None
-
-    def _is_cut(self) -> bool:
-        return self.path.exists() and self.path.stat().st_size > 0 and not self.path.read_bytes().endswith(b"\n")
 
 
 def generate(
@@ -186,8 +41,7 @@ def generate(
         progress: told a sentence after each round.
     """
     found = [candidate for candidate in journal.found if not candidate.why]
-    for candidate in found:
-        checker.accept(candidate)
+    checker.accept(candidate.example for candidate in found)
     stale = 0
     while len(found) < count and stale < STALE:
         before = len(found)
@@ -276,6 +130,19 @@ def example_file(spec: SkillSpec) -> Path:
     return user_skill_examples(spec.file) or spec.file.with_name(f"{spec.file.stem}_examples.txt")
 
 
+def open_examples(path: Path) -> ExampleFile:
+    """The example file to add to, empty where it is not there.
+
+    Raises:
+        ExampleError: the file has faults.
+        StoreError: it cannot be read.
+    """
+    try:
+        return read_example_file(path) if path.exists() else parse_example_file("", path.name)
+    except OSError as error:
+        raise StoreError(f"{path} cannot be read ({error.strerror})", "check its permissions") from None
+
+
 def append(path: Path, candidates: Iterable[Candidate]) -> int:
     """Add examples at the end of an example file, which is made where it is not there; what stands in it stays as it is. Returns how many.
 
@@ -283,12 +150,9 @@ def append(path: Path, candidates: Iterable[Candidate]) -> int:
         ExampleError: the file has faults; it is left as it is.
         StoreError: it cannot be read or written.
     """
-    added = tuple(Example(item.said, Call.parse(item.call)) for item in candidates)
-    try:
-        file = read_example_file(path) if path.exists() else parse_example_file("", path.name)
-        text = path.read_text(encoding="utf-8-sig") if path.exists() else ""
-    except OSError as error:
-        raise StoreError(f"{path} cannot be read ({error.strerror})", "check its permissions") from None
+    added = tuple(item.example for item in candidates)
+    file = open_examples(path)
+    text = path.read_text(encoding="utf-8-sig") if path.exists() else ""
     blocks = "\n".join(f"{USER} {example.text}\n{ASSISTANT} {example.call}\n" for example in added)
     longer = f"{text.rstrip()}\n\n{blocks}"
     whole = replace(file, examples=file.examples + added)

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from finetune.data.journal import BrokenAnswer, Memory
 from otto.errors import ModelError, NetworkError, OttoError
 
 if TYPE_CHECKING:
@@ -24,10 +25,6 @@ _WAYS = ("tools", "schema", "text")  # how an answer can be asked for, the stric
 _FENCED = re.compile(r"```\w*\n(.*?)```", re.DOTALL)
 
 
-class BrokenAnswer(Exception):
-    """The server answered, and not with what was asked for."""
-
-
 @dataclass
 class Spent:
     """What was asked of a server."""
@@ -36,6 +33,7 @@ class Spent:
     prompt_tokens: int = 0
     completion_tokens: int = 0
     broken: int = 0  # answers that could not be used
+    uncounted: int = 0  # answers without a word on their tokens
 
     def dollars(self, prompt: float, completion: float) -> float:
         """The cost at prices in dollars a million tokens."""
@@ -69,6 +67,7 @@ class Server:
     key_name: str = ""
     temperature: float = 1.0
     spent: Spent = field(default_factory=Spent)
+    memory: Memory | None = None  # of a run that was broken off
     _way: int = 0  # of _WAYS
 
     @classmethod
@@ -95,13 +94,23 @@ class Server:
         return cls(url, model or settings.model, key, key_name)
 
     def ask(self, system: str, prompt: str, form: Form) -> dict[str, Any]:
-        """The arguments that the model fills into the form: an object, not yet checked against the schema.
+        """The arguments that the model fills into the form: an object, not yet checked against the schema. What the memory has is not asked again.
 
         Raises:
             BrokenAnswer: it answered with something else, or stopped in the middle.
             ModelError: the server does not know the model, or refuses the key.
             NetworkError: the server is out of reach, or busy for long.
         """
+        if self.memory is None:
+            return self._asked(system, prompt, form)
+        return self.memory.recall((self.model, system, prompt), lambda: self._asked(system, prompt, form), self.spent.to_json)
+
+    def remember(self, memory: Memory) -> None:
+        """Go on with what an earlier run asked and spent."""
+        self.memory = memory
+        self.spent.add(memory.spent)
+
+    def _asked(self, system: str, prompt: str, form: Form) -> dict[str, Any]:
         import openai
 
         while True:
@@ -158,6 +167,7 @@ class Server:
         try:
             answer = json.loads(body)
             usage = answer.get("usage") or {}
+            self.spent.uncounted += not usage
             self.spent.prompt_tokens += int(usage.get("prompt_tokens") or 0)
             self.spent.completion_tokens += int(usage.get("completion_tokens") or 0)
             message = answer["choices"][0]["message"]

@@ -99,7 +99,9 @@ def _encoding(data: bytes) -> tuple[str, bool]:
             from charset_normalizer import from_bytes
         except ModuleNotFoundError:
             raise MissingExtra("charset-normalizer", "finetune") from None
-        best = from_bytes(data, cp_isolation=_LIKELY).best()
+        matches = from_bytes(data, cp_isolation=_LIKELY)
+        # Short texts fit several: of those that read equally well, the one that is in wider use
+        best = min(matches, key=lambda match: (match.chaos, -match.coherence, _LIKELY.index(match.encoding)), default=None)
         return (best.encoding if best else "utf-8"), True
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from finetune.data.tokenizer import Tokenizer, summary
 from finetune.rows import Message, read_lines, text_of
-from otto.errors import Problem, Problems
+from otto.errors import Problem, Problems, StoreError
 
 FLOPS_A_PARAMETER = 6  # of LoRA with recomputed activations, a token: forward 2, forward again 2, backward through frozen weights 2
 
@@ -54,7 +54,7 @@ def count(path: Path, tokenizer: Tokenizer) -> Counted:
     """Count a file of rows: prompt and completion, a prompt with two answers, or messages.
 
     Raises:
-        StoreError: the file cannot be read.
+        StoreError: the file cannot be read, or has no rows.
         Problems: lines that are no rows; all of them are named.
     """
     conversations = _conversations(path)
@@ -103,9 +103,12 @@ def _conversations(path: Path) -> list[list[Message]]:
         try:
             found.append(_messages(json.loads(line)))
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            problems.append(Problem(f"{path.name}:{number}", f"this is not a row ({type(error).__name__}: {error})"))
+            what = f"this has no {error}" if isinstance(error, KeyError) else f"this is not a row ({error})"
+            problems.append(Problem(f"{path.name}:{number}", what))
     if problems:
         raise Problems(f"{path} cannot be counted, convert it with `otto finetune data convert`", problems)
+    if not found:
+        raise StoreError(f"{path} has no rows", "collect some with `otto finetune data collect`")
     return found
 
 

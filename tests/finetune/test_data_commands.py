@@ -19,7 +19,7 @@ from otto.examples import parse_example_file
 from otto.history import History
 from otto.messages import Result, Route, Transcript, Turn
 from otto.store import DATABASE_NAME, Database
-from tests.web import Site
+from tests.web import Answer, Request, Site
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -103,6 +103,26 @@ def test_collect_names_what_would_be_cut_and_left_out(run: Run, tmp_path: Path) 
     assert "left out, duplicate: 1" in err
 
 
+def test_the_report_has_all_that_was_left_out(run: Run, tmp_path: Path) -> None:
+    more = "".join(f"\n### User: I like tea{'!' * number}\n### Assistant: other()\n" for number in range(1, 13))
+    (tmp_path / "skills" / "tea_examples.txt").write_text(EXAMPLES + more, encoding="utf-8")
+    _, _, err = run("collect", "--report", tmp_path / "report.json", "--held-out", "0")
+    assert "… and 2 more" in err
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert report["dropped"] == {"duplicate": 12}
+    last = {"where": "tea_examples.txt:54", "said": "I like tea!!!!!!!!!!!!", "call": "other()", "why": "duplicate", "more": "of tea_examples.txt:18"}
+    assert (len(report["left_out"]), report["left_out"][-1]) == (12, last)
+
+
+def test_no_figure_loses_a_digit_in_a_narrow_window(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    long = {"prompt": "tea " * 70_000, "completion": "other()"}
+    (tmp_path / "rows.json").write_text((json.dumps(long) + "\n") * 5, encoding="utf-8")
+    monkeypatch.setenv("COLUMNS", "40")
+    _, shown, _ = run("tokens", tmp_path / "rows.json")
+    _, counted, _ = run("tokens", tmp_path / "rows.json", "--json")
+    assert f"{json.loads(counted)['conversation']['sum']:,}" in shown
+
+
 def test_collect_with_corrections(run: Run, tmp_path: Path) -> None:
     keep_corrections(tmp_path)
     _, out, _ = run("collect", "--fixes", "--held-out", "0")
@@ -124,6 +144,7 @@ def test_collect_with_corrections(run: Run, tmp_path: Path) -> None:
         (["pairs", "--rows", "none.json"], 1, "none.json cannot be read"),
         (["reflect", "none.json"], 1, "none.json cannot be read"),
         (["tokens", "none.json"], 1, "none.json cannot be read"),
+        (["tokens", "/dev/null"], 1, "/dev/null has no rows; collect some with `otto finetune data collect`."),
         (["convert", "none.csv", "out.jsonl"], 1, "none.csv cannot be read (No such file or directory)"),
         (["convert", "a.xlsx", "out.jsonl"], 2, "a.xlsx is not a file that can be converted"),
     ],
@@ -247,7 +268,7 @@ def test_generate_adds_what_a_server_gives(run: Run, tmp_path: Path, site: Site)
     code, out, err = run("generate", "--skill", "tea", "--n", "1", *server)
     assert (code, out) == (1, "")
     assert "left out, duplicate: 8" in err
-    assert "Only 0 of 1: nothing new came any more." in err
+    assert "Only 0 of 1: nothing new came any more; a higher --near lets more pass, the reasons are above." in err
 
 
 def test_generate_goes_on_where_its_server_died(run: Run, tmp_path: Path, site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -268,6 +289,77 @@ def test_generate_goes_on_where_its_server_died(run: Run, tmp_path: Path, site: 
         "### User: strong black tea for six minutes",
         "### User: weak black stuff with sugar for nine minutes",
     ]
+
+
+def test_what_a_file_has_already_is_not_added_to_it_again(run: Run, tmp_path: Path) -> None:
+    more = '\n### User: i will have a green one in eleven minutes\n### Assistant: tea(kind="green", minutes=11)\n'
+    (tmp_path / "skills" / "tea_examples.txt").write_text(EXAMPLES + more, encoding="utf-8")
+    command = ["generate", "--skill", "tea", "--offline", "--n", "1", "--append", "--yes", "--file", tmp_path / "more_examples.txt"]
+    assert run(*command)[0] == 0
+    first = (tmp_path / "more_examples.txt").read_text("utf-8")
+    run(*command)
+    said = re.findall("### User: .*", (tmp_path / "more_examples.txt").read_text("utf-8"))
+    assert first.count("### User: ") == 1
+    assert len(said) == len(set(said)), "the second run found others, or none"
+
+
+def test_offline_says_who_knows_more(run: Run) -> None:
+    code, _, err = run("generate", "--skill", "tea", "--offline", "--n", "200")
+    assert code == 1
+    assert re.search(r"Only \d+ of 200: nothing new came any more; a server knows more: --model NAME\.", err)
+
+
+def test_pairs_that_a_server_was_paid_for_are_not_paid_again(run: Run, tmp_path: Path, site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of three requests the second fails for good, so the command ends; given again it asks for the second and third alone."""
+    monkeypatch.setattr("finetune.data.server.RETRIES", 0)
+    (tmp_path / "rows.json").write_text("\n".join(run("collect", "--held-out", "0")[1].splitlines()[:3]) + "\n", encoding="utf-8")
+    asked: list[str] = []
+
+    def answer(request: Request) -> Answer:
+        asked.append(json.loads(request.body)["messages"][1]["content"])
+        call = json.dumps({"call": 'tea(kind="black", minutes=90)'})
+        usage = {"prompt_tokens": 100, "completion_tokens": 10}
+        body = json.dumps({"choices": [{"message": {"content": call}}], "usage": usage}).encode()
+        return (503, "text/plain", b"") if len(asked) == 2 else (200, "application/json", body)
+
+    site.routes["/v1/chat/completions"] = answer
+    command = [
+        "pairs",
+        "--rows",
+        tmp_path / "rows.json",
+        "--ask",
+        "--model",
+        "tiny",
+        "--base-url",
+        f"{site.url}/v1",
+        "--price-in",
+        "1",
+        "--price-out",
+        "10",
+    ]
+    code, out, err = run(*command)
+    assert (code, len(rows(out)), len(asked)) == (1, 1, 2)
+    assert "failed with status 503" in err
+    code, out, err = run(*command)
+    assert (code, len(rows(out)), len(asked)) == (0, 3, 4), err
+    assert asked[1] == asked[2], "the first is not asked again"
+    assert "Going on with" in err
+    assert "300 tokens read and 30 written, 0.0006 dollars" in err, "those of both runs"
+    run(*command)
+    assert len(asked) == 7, "a run that is done leaves nothing behind"
+
+
+def test_no_pairs_is_said(run: Run) -> None:
+    assert run("pairs", "--fixes") == (1, "", "No pairs.\n")
+
+
+def test_a_file_is_not_converted_into_itself(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "in.jsonl"
+    path.write_text('{"prompt": "hi", "completion": "yo"}\nbroken\n', encoding="utf-8")
+    before = path.read_bytes()
+    code, _, err = run("convert", path, path)
+    assert (code, path.read_bytes()) == (2, before)
+    assert "is the file itself, and what cannot be read of it would be lost; name another file for the rows." in err
 
 
 def test_convert(run: Run, tmp_path: Path) -> None:

@@ -148,6 +148,18 @@ def test_an_encoding_that_must_be_guessed_is_said_to_be(tmp_path: Path) -> None:
     assert convert(open_source(tmp_path / "a.csv", "cp1252")).rows[0]["prompt"] == said
 
 
+@pytest.mark.parametrize(
+    ("encoding", "text"),
+    [
+        ("cp1252", "naïve;café"), ("cp1252", "l’été à la plage"), ("cp1252", "niño mañana ¿qué tal?"), ("cp1250", "Zażółć gęślą jaźń"),
+        ("cp932", "今日の天気は"), ("gb18030", "今天天气怎么样"), ("big5", "今天天氣怎麼樣"), ("cp949", "오늘 날씨 어때"),
+    ],
+)  # fmt: skip
+def test_of_encodings_that_fit_alike_the_likelier_is_guessed(tmp_path: Path, encoding: str, text: str) -> None:
+    found = converted(tmp_path, "a.csv", f"prompt,completion\n{text},x\n".encode(encoding))
+    assert [row["prompt"] for row in found.rows] == [text]
+
+
 def test_a_wrong_encoding_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_bytes("prompt,completion\nTür,x\n".encode("cp1252"))
     with pytest.raises(StoreError, match=r"a.csv:2 is not utf-8; name its encoding"):

@@ -11,8 +11,10 @@ from typing import Any
 import pytest
 
 from finetune.data import server as servers
-from finetune.data.generate import Candidate, Checker, Journal, append, asker, form_of, generate, sampler
-from finetune.data.server import BrokenAnswer, Form, Server
+from finetune.data.candidates import Candidate, Checker
+from finetune.data.generate import append, asker, form_of, generate, sampler
+from finetune.data.journal import BrokenAnswer, Journal
+from finetune.data.server import Form, Server
 from otto.errors import ExampleError, ModelError, NetworkError, StoreError, UsageError
 from otto.examples import parse_example_file
 from otto.skill import SkillSpec, declare
@@ -97,8 +99,14 @@ def test_the_request_is_a_function_call(site: Site) -> None:
     assert asked["tool_choice"] == {"type": "function", "function": {"name": "f"}}
     assert asked["messages"] == [{"role": "system", "content": "be good"}, {"role": "user", "content": "give"}]
     assert site.requests[0].headers["Authorization"] == "Bearer sk-x"
-    assert server.spent.to_json() == {"requests": 1, "prompt_tokens": 100, "completion_tokens": 20, "broken": 0}
+    assert server.spent.to_json() == {"requests": 1, "prompt_tokens": 100, "completion_tokens": 20, "broken": 0, "uncounted": 0}
     assert server.spent.dollars(2.0, 10.0) == pytest.approx(0.0004)
+
+
+def test_answers_without_a_word_on_their_tokens_are_counted(site: Site) -> None:
+    server = serve(site, json.dumps({"choices": [{"message": {"content": '{"a": 1}'}}]}).encode())
+    assert server.ask("s", "p", FORM) == {"a": 1}
+    assert server.spent.to_json() == {"requests": 1, "prompt_tokens": 0, "completion_tokens": 0, "broken": 0, "uncounted": 1}
 
 
 def test_a_server_without_functions_is_asked_for_json_and_then_for_text(site: Site) -> None:
