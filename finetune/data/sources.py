@@ -101,7 +101,7 @@ def _encoding(data: bytes) -> tuple[str, bool]:
             raise MissingExtra("charset-normalizer", "finetune") from None
         matches = from_bytes(data, cp_isolation=_LIKELY)
         # Short texts fit several: of those that read equally well, the one that is in wider use
-        best = min(matches, key=lambda match: (match.chaos, -match.coherence, _LIKELY.index(match.encoding)), default=None)
+        best = min(matches, key=lambda match: (match.chaos, _LIKELY.index(match.encoding)), default=None)
         return (best.encoding if best else "utf-8"), True
 
 
