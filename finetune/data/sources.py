@@ -100,8 +100,9 @@ def _encoding(data: bytes) -> tuple[str, bool]:
         except ModuleNotFoundError:
             raise MissingExtra("charset-normalizer", "finetune") from None
         matches = from_bytes(data, cp_isolation=_LIKELY)
-        # Short texts fit several: of those that read equally well, the one that is in wider use
-        best = min(matches, key=lambda match: (match.chaos, _LIKELY.index(match.encoding)), default=None)
+        best = matches.best()
+        if best and best.encoding == "cp1250":  # short texts read as well in either; the Western one is in far wider use
+            best = next((match for match in matches if match.encoding == "cp1252" and match.chaos == best.chaos), best)
         return (best.encoding if best else "utf-8"), True
 
 
