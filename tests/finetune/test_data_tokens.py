@@ -9,7 +9,7 @@ import pytest
 
 from finetune.data.display import histogram
 from finetune.data.tokens import count, duration, effort
-from otto.errors import Problems
+from otto.errors import Problems, StoreError
 from tests.finetune.test_data_collect import words
 
 
@@ -48,9 +48,8 @@ def test_lines_that_are_no_rows_are_all_named(tmp_path: Path) -> None:
 
 
 def test_an_empty_file(tmp_path: Path) -> None:
-    found = count(write(tmp_path), words())
-    assert (found.conversations, found.share, found.report()["conversation"]) == ([], 0.0, {})
-    assert histogram(found.conversations) == []
+    with pytest.raises(StoreError, match="rows.jsonl has no rows; collect some with"):
+        count(write(tmp_path), words())
 
 
 def test_effort() -> None:
