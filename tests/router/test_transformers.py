@@ -201,7 +201,7 @@ def test_a_prompt_of_the_users_own_has_the_tokens_of_the_family(folder: Path, op
     own.write_text("<|im_start|>$utterance<|im_end|>", encoding="utf-8")
     router = opened(folder, prompt=own)
     router.route("louder")
-    assert router._tokenizer.decode(router._seen).startswith("<|im_start|>louder<|im_end|>")
+    assert router._speech.tokenizer.decode(router._reader.seen).startswith("<|im_start|>louder<|im_end|>")
     own.write_text("<s>[INST] $utterance [/INST]", encoding="utf-8")
     with pytest.raises(UsageError, match="written for mistral-instruct, does not fit the model tiny, which is of the family chatml"):
         opened(folder, prompt=own)
@@ -218,7 +218,7 @@ def test_new_skills_can_be_called(learnt_folder: Path, opened: Opened) -> None:
 def test_what_prompts_share_is_read_once(random_folder: Path, opened: Opened) -> None:
     router = opened(random_folder)
     read: list[int] = []
-    router._model.register_forward_pre_hook(lambda module, args, options: read.append(options["input_ids"].shape[1]), with_kwargs=True)
+    router._model.network.register_forward_pre_hook(lambda module, args, options: read.append(options["input_ids"].shape[1]), with_kwargs=True)
     first = router.route("add a note")
     assert read[0] > 100
     read.clear()
@@ -236,7 +236,7 @@ def test_a_failed_run_leaves_no_trace(random_folder: Path, opened: Opened) -> No
     def fail(module: object, arguments: object, output: object) -> None:
         raise RuntimeError("CUDA error: device-side assert triggered\nmore")
 
-    hook = router._model.model.layers[1].register_forward_hook(fail)
+    hook = router._model.network.model.layers[1].register_forward_hook(fail)
     with pytest.raises(ModelError) as caught:
         router.route("quiet please")
     model = random_folder.name
@@ -256,13 +256,24 @@ def test_a_model_beside_what_otto_keeps(folder: Path, tmp_path: Path, opened: Op
 # --- adapters
 
 
-def adapter_of(base: Path, into: Path, **options: Any) -> Path:
+def adapter_of(base: Path, into: Path, seed: int = 7, grow: int = 0, **options: Any) -> Path:
     """A LoRA adapter with random weights for the model in a folder."""
-    torch.manual_seed(7)
+    torch.manual_seed(seed)
     model = LlamaForCausalLM.from_pretrained(base)
+    if grow:
+        model.resize_token_embeddings(grow)
     config = LoraConfig(r=4, lora_alpha=32, target_modules=["q_proj", "v_proj", "down_proj"], init_lora_weights=False, **options)
     get_peft_model(model, config).save_pretrained(into)
     return into
+
+
+def adapter_with_tokens(base: Path, into: Path, seed: int = 7) -> Path:
+    """An adapter as the stages leave it where the rows have marks of reflection: with tokens of its own."""
+    own = PreTrainedTokenizerFast.from_pretrained(base)
+    own.add_special_tokens({"additional_special_tokens": [f"<extra{number}>" for number in range(20)]})
+    own.save_pretrained(into)
+    new = own.convert_tokens_to_ids([f"<extra{number}>" for number in range(20)])
+    return adapter_of(base, into, seed, len(own), trainable_token_indices={"embed_tokens": new}, modules_to_save=["lm_head"])
 
 
 def test_an_adapter_answers_as_the_merged_model(random_folder: Path, tmp_path: Path, tokenizer: PreTrainedTokenizerFast, opened: Opened) -> None:
@@ -279,13 +290,92 @@ def test_an_adapter_answers_as_the_merged_model(random_folder: Path, tmp_path: P
 
 
 def test_an_adapter_with_tokens_of_its_own(random_folder: Path, tmp_path: Path, opened: Opened) -> None:
-    adapter = adapter_of(random_folder, tmp_path / "adapter")
-    own = PreTrainedTokenizerFast.from_pretrained(random_folder)
-    own.add_special_tokens({"additional_special_tokens": [f"<extra{number}>" for number in range(20)]})
-    own.save_pretrained(adapter)
+    adapter = adapter_with_tokens(random_folder, tmp_path / "adapter")
     router = opened(random_folder, adapter)
-    assert router._model.get_input_embeddings().num_embeddings == len(own)
+    own = PreTrainedTokenizerFast.from_pretrained(adapter)
+    assert router._model.network.get_input_embeddings().weight.shape[0] == len(own) > len(PreTrainedTokenizerFast.from_pretrained(random_folder))
     assert router.route("add a note").confidence > 0
+
+
+@pytest.fixture
+def bases_loaded(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """The folders that a base was loaded from."""
+    from transformers import AutoModelForCausalLM
+
+    loaded: list[Path] = []
+    load = AutoModelForCausalLM.from_pretrained
+
+    def count(folder: Path, **options: Any) -> Any:
+        loaded.append(folder)
+        return load(folder, **options)
+
+    monkeypatch.setattr(AutoModelForCausalLM, "from_pretrained", count)
+    return loaded
+
+
+def test_adapters_are_switched_and_the_base_is_loaded_once(
+    random_folder: Path, tmp_path: Path, tokenizer: PreTrainedTokenizerFast, opened: Opened, bases_loaded: list[Path]
+) -> None:
+    adapters: list[Path | None] = [
+        adapter_of(random_folder, tmp_path / "plain"),
+        adapter_of(random_folder, tmp_path / "other", seed=8),
+        adapter_with_tokens(random_folder, tmp_path / "thinking"),
+        adapter_with_tokens(random_folder, tmp_path / "more", seed=9),
+        None,
+    ]
+    said = ("add a note", "quiet please")
+    alone = {}
+    for adapter in adapters:
+        router = opened(random_folder, adapter or "")
+        alone[adapter] = [(route.calls, route.confidence) for route in map(router.route, said)]
+    assert len({confidence for routes in alone.values() for _, confidence in routes}) == len(said) * len(adapters)
+    bases_loaded.clear()
+    router = opened(random_folder, adapters[0])
+    for adapter in (*adapters, *adapters[::-1], *adapters[1::2]):
+        router.use_adapter(adapter)
+        for text, (calls, confidence) in zip(said, alone[adapter], strict=True):
+            route = router.route(text)
+            assert (route.calls, route.confidence) == (calls, pytest.approx(confidence, rel=1e-3)), adapter
+    assert bases_loaded == [random_folder]
+
+
+def test_an_adapter_is_loaded_when_it_is_first_used(random_folder: Path, tmp_path: Path, opened: Opened) -> None:
+    adapter = adapter_of(random_folder, tmp_path / "home" / "models" / "mine")
+    router = opened(random_folder)
+    before = router.route("add a note")
+    router.use_adapter("mine")  # beside what Otto itself keeps
+    tuned = router.route("add a note")
+    assert tuned.confidence != pytest.approx(before.confidence, rel=1e-3)
+    shutil.rmtree(adapter)
+    router.use_adapter(None)
+    assert router.route("add a note").confidence == pytest.approx(before.confidence, rel=1e-3)
+    with pytest.raises(ModelError, match="There is no adapter of the router in"):
+        router.use_adapter("mine")
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_an_adapter_that_cannot_be_used_leaves_the_router_as_it_was(
+    first: bool, random_folder: Path, tmp_path: Path, tokenizer: PreTrainedTokenizerFast, opened: Opened
+) -> None:
+    adapter = "" if first else adapter_of(random_folder, tmp_path / "adapter")
+    wide = saved(tmp_path / "wide", random_llama(tokenizer, 3, hidden_size=48), tokenizer)
+    foreign = adapter_of(wide, tmp_path / "foreign")
+    lacking = adapter_of(random_folder, tmp_path / "lacking")
+    weights = load_file(lacking / "adapter_model.safetensors")
+    save_file(dict(sorted(weights.items())[1:]), lacking / "adapter_model.safetensors")
+    llama_3 = adapter_of(random_folder, tmp_path / "llama-3")
+    (llama_3 / "config.json").write_text('{"otto_prompt": "llama-3"}')
+    cut_short = adapter_with_tokens(random_folder, tmp_path / "cut")
+    cut(cut_short / "adapter_model.safetensors")
+    router = opened(random_folder, adapter)
+    before = router.route("add a note")
+    for broken in (foreign, lacking, llama_3, cut_short, tmp_path / "nowhere"):
+        with pytest.raises((ModelError, UsageError)):
+            router.use_adapter(broken)
+        after = router.route("add a note")
+        assert (after.calls, after.confidence) == (before.calls, pytest.approx(before.confidence, rel=1e-3)), broken
+    router.use_adapter(adapter_of(random_folder, tmp_path / "good", seed=5))
+    assert router.route("add a note").confidence != pytest.approx(before.confidence, rel=1e-3)
 
 
 def test_an_adapter_of_another_model(random_folder: Path, tmp_path: Path, tokenizer: PreTrainedTokenizerFast, opened: Opened) -> None:
@@ -302,7 +392,7 @@ def test_an_adapter_that_lacks_weights(random_folder: Path, tmp_path: Path, open
     weights = load_file(adapter / "adapter_model.safetensors")
     weights.pop(sorted(weights)[0])
     save_file(weights, adapter / "adapter_model.safetensors")
-    with pytest.raises(ModelError, match="does not fit the model \\(Found missing adapter keys"):
+    with pytest.raises(ModelError, match="does not fit the model \\(it lacks 1 of its weights"):
         opened(random_folder, adapter)
 
 
