@@ -92,12 +92,12 @@ def check_own(text: str, family: str, model: str) -> None:
     Raises:
         UsageError: it is empty, has the tokens of another family, or a place that is not known.
     """
-    tokens, own_tokens = set(_SPECIAL.findall(text)), set(_SPECIAL.findall(_template(family)))
+    tokens, own_tokens = special_tokens(text), special_tokens(_template(family))
     whole = bool(tokens)
     if not text.strip():
         raise UsageError("The prompt is empty", "see prompts/instructions.txt for one")
     if whole and tokens != own_tokens:
-        written_for = [name for name in FAMILIES if set(_SPECIAL.findall(_template(name))) == tokens]
+        written_for = [name for name in FAMILIES if special_tokens(_template(name)) == tokens]
         what = f"The prompt, written for {written_for[0]}," if written_for else f"The prompt, with {', '.join(sorted(tokens))},"
         mend = f"write it as prompts/{family}.txt is" if own_tokens else "leave the special tokens out: the server writes them"
         raise UsageError(f"{what} does not fit the model {model}, which is of the family {family}", mend)
@@ -108,6 +108,24 @@ def check_own(text: str, family: str, model: str) -> None:
         raise UsageError(f"The prompt has {place!r} behind a dollar sign, which is no place for anything", mend)
     if whole and "utterance" not in places:
         raise UsageError("The prompt has no place for what was said", "write $utterance where it belongs")
+
+
+def whole_template(family: str, own: str = "") -> str:
+    """The text of a family's prompt as `render` fills it, with the places for skills, examples and utterance left open.
+
+    Args:
+        family: one of FAMILIES.
+        own: as for `render`.
+    """
+    whole = bool(_SPECIAL.search(own))
+    instructions = _template("instructions") if whole or not own else own
+    text = own if whole else _template(family)
+    return text.replace("${instructions}", instructions).replace("$instructions", instructions)
+
+
+def special_tokens(text: str) -> set[str]:
+    """The special tokens of any family in a text."""
+    return set(_SPECIAL.findall(text))
 
 
 def embedded_prefix(specs: Iterable[SkillSpec]) -> str:

@@ -7,14 +7,23 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from otto.errors import MissingExtra, ModelError
 
 
-def export_llama(model: Path, folder: Path) -> Path:
-    """Write `llama.onnx` and `llama.json` (its tokenizer and sizes) of a transformers checkpoint into a folder.
+def require_builder() -> None:
+    """Raises MissingExtra where the builder is not installed."""
+    try:
+        import onnxruntime_genai  # noqa: F401
+    except ImportError:
+        raise MissingExtra("onnxruntime-genai", "finetune") from None
+
+
+def export_llama(model: Path, folder: Path, about: Mapping[str, Any] | None = None) -> Path:
+    """Write `llama.onnx` and `llama.json` (its tokenizer, its sizes, and what else there is to tell) of a transformers checkpoint into a folder.
 
     The builder of onnxruntime-genai quantises the weights to 8 bits in blocks (MatMulNBits), which scores as the float
     weights do; it is needed here only, not where the model runs.
@@ -23,10 +32,7 @@ def export_llama(model: Path, folder: Path) -> Path:
         MissingExtra: the builder is not installed.
         ModelError: it fails; the sentence has its last line.
     """
-    try:
-        import onnxruntime_genai  # noqa: F401
-    except ImportError:
-        raise MissingExtra("onnxruntime-genai", "finetune") from None
+    require_builder()
     with tempfile.TemporaryDirectory() as scratch:
         out = Path(scratch) / "onnx"
         command = [
@@ -52,7 +58,7 @@ def export_llama(model: Path, folder: Path) -> Path:
         shape = json.loads((out / "genai_config.json").read_text())["model"]["decoder"]
     sizes = {"layers": shape["num_hidden_layers"], "key_value_heads": shape["num_key_value_heads"], "head_size": shape["head_size"]}
     tokenizer = json.loads((model / "tokenizer.json").read_text())
-    (folder / "llama.json").write_text(json.dumps({"sizes": sizes, "tokenizer": tokenizer}, separators=(",", ":")))
+    (folder / "llama.json").write_text(json.dumps({"sizes": sizes, "tokenizer": tokenizer, **(about or {})}, separators=(",", ":")))
     return folder / "llama.onnx"
 
 

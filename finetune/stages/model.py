@@ -16,6 +16,7 @@ from otto.prompt import check_pairing, family_of
 
 PACKAGES = ("torch", "transformers", "accelerate", "peft", "datasets", "trl")
 TURN_ENDS = {"llama-3": "<|eot_id|>", "chatml": "<|im_end|>"}  # what ends an answer, where that is not the end of text
+from otto.promptformat import PromptFormat
 
 
 def require_packages() -> None:
@@ -103,7 +104,7 @@ def load_tokenizer(settings: AnyStage, prompts: str) -> Any:
         raise ModelError(f"The tokenizer in {folder} has no token that ends a text", "name it in its tokenizer_config.json as eos_token")
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.unk_token or tokenizer.eos_token
-    tokenizer.init_kwargs["otto_prompt"] = prompts  # the router reads it in tokenizer_config.json
+    tokenizer.init_kwargs.update(PromptFormat.of(prompts, tokenizer.get_vocab()).to_json())  # the router reads it in tokenizer_config.json
     return tokenizer
 
 

@@ -74,7 +74,8 @@ class Llama:
             stored = json.loads((folder / "llama.json").read_text(encoding="utf-8"))
             text = json.dumps(stored["tokenizer"])
             self._tokenizer = Tokenizer.from_str(text)
-            self._guide = llguidance.LLTokenizer(text, eos_token=self._tokenizer.token_to_id(EOS))
+            self._end = self._tokenizer.token_to_id(stored.get("eos", EOS))
+            self._guide = llguidance.LLTokenizer(text, eos_token=self._end)
             self._sizes = stored["sizes"]
         except Exception as error:  # noqa: BLE001  the tokenizer libraries raise bare Exception
             raise ModelError(f"The model's file llama.json cannot be read ({error})", MEND) from None
@@ -85,6 +86,21 @@ class Llama:
         ids = self._tokenizer.encode(embedded_prefix(specs)).ids
         _, cache = self._run(ids, 0, self._empty_cache())
         return _Prefix(len(ids), cache)
+
+    def complete(self, prompt: str, most: int) -> str:
+        """What the model writes behind a prompt, of `most` tokens: greedily, under no grammar."""
+        ids = self._tokenizer.encode(prompt, add_special_tokens=False).ids
+        past, cache = 0, self._empty_cache()
+        written: list[int] = []
+        while len(written) < most:
+            logits, cache = self._run(ids, past, cache)
+            past += len(ids)
+            best = int(logits.argmax())
+            if best == self._end:
+                break
+            written.append(best)
+            ids = [best]
+        return str(self._tokenizer.decode(written, skip_special_tokens=False))
 
     def write(self, specs: Sequence[SkillSpec], prefix: _Prefix, text: str) -> Reading:
         """The call that the model writes for a text, greedily, under the grammar of the skills and the text's words."""
