@@ -6,19 +6,15 @@ WANDB_MODE=offline nothing leaves the machine and no login is needed; W&B's own 
 
 from __future__ import annotations
 
-import os
-import re
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from eval.report import write_report
 from eval.runs import RESULTS, SUMMARY, Run, read_run
-from otto.errors import MissingExtra, NetworkError, OttoError, StoreError, UsageError
+from otto.cli import wandb as weights_and_biases
+from otto.cli.wandb import safe_name, sentences
 
-PROJECT = "otto"  # where WANDB_PROJECT names no other
-PATIENCE = 30  # seconds for W&B to answer
 _RATES = (
     "exact_match",
     "skill_accuracy",
@@ -36,7 +32,7 @@ _SKILLS = ("skill", "n", "exact_match", "low", "high", "skill_accuracy", "argume
 
 def require_wandb() -> None:
     """Raises MissingExtra where wandb is not installed."""
-    _wandb()
+    weights_and_biases.package()
 
 
 def log_run(folder: Path) -> str:
@@ -50,52 +46,24 @@ def log_run(folder: Path) -> str:
         NetworkError: W&B is out of reach.
         OttoError: W&B refuses, for want of a key for one.
     """
-    wandb = _wandb()
+    wandb = weights_and_biases.package()
     run = read_run(folder)
     report = write_report(run)
-    with _sentences(f"the run is whole in {run.folder}; log it again with: otto eval report {run.folder} --wandb"):
-        settings = wandb.Settings(  # figures are to be logged, and nothing about the machine or its user
-            silent=True, console="off", disable_git=True, save_code=False, init_timeout=PATIENCE,
-            x_disable_stats=True, x_disable_meta=True, x_disable_machine_info=True, x_save_requirements=False, host="-",
-        )  # fmt: skip
-        with wandb.init(
-            project=os.environ.get("WANDB_PROJECT", PROJECT),
-            name=run.name,
-            job_type="eval",
-            dir=str(run.folder),
-            config=config(run.summary),
-            settings=settings,
-        ) as logged:
-            predictions = wandb.Table(columns=list(_PREDICTIONS), data=prediction_rows(run))
-            skills = wandb.Table(columns=list(_SKILLS), data=skill_table(run.summary))
-            page = wandb.Html(str(report), inject=False)
-            logged.log({**figures(run.summary), "predictions": predictions, "by_skill": skills, "report": page})
-            logged.log_artifact(_artifact(wandb, run, report, predictions))
-            offline = logged.settings.mode != "online"
-            place = f"wandb sync {Path(logged.dir).parent}" if offline else logged.url
-    return str(place)
+    with (
+        sentences(f"the run is whole in {run.folder}; log it again with: otto eval report {run.folder} --wandb"),
+        weights_and_biases.begin(run.name, "eval", run.folder, config(run.summary)) as logged,
+    ):
+        predictions = wandb.Table(columns=list(_PREDICTIONS), data=prediction_rows(run))
+        skills = wandb.Table(columns=list(_SKILLS), data=skill_table(run.summary))
+        page = wandb.Html(str(report), inject=False)
+        logged.log({**figures(run.summary), "predictions": predictions, "by_skill": skills, "report": page})
+        logged.log_artifact(_artifact(wandb, run, report, predictions))
+        return weights_and_biases.place(logged)
 
 
 def pull_cases(address: str) -> Path:
-    """The folder with the files of an artifact, `[ENTITY/][PROJECT/]NAME:VERSION`; downloaded to the cache where it is not there yet.
-
-    Raises:
-        MissingExtra: wandb is not installed.
-        UsageError: W&B is offline, which cannot read an artifact.
-        NetworkError: W&B is out of reach.
-        OttoError: there is no such artifact, or no key for it.
-    """
-    wandb = _wandb()
-    if os.environ.get("WANDB_MODE", "online") != "online":
-        raise UsageError(f"The artifact {address} cannot be read in W&B's offline mode", "unset WANDB_MODE, or give a file in its place")
-    with _sentences(f"check the address, or download it where it can be reached with: wandb artifact get {address}"):
-        artifact = wandb.Api(timeout=PATIENCE).artifact(address)
-        folder = _cache() / _safe(f"{artifact.qualified_name}-{artifact.digest}")  # "latest" moves on, the digest stays
-        try:
-            artifact.download(root=str(folder))
-        except OSError as error:
-            raise StoreError(f"{folder} cannot be written ({error.strerror})", "make room on the disk") from None
-    return folder
+    """The folder with the files of an artifact, `[ENTITY/][PROJECT/]NAME:VERSION`. Raises as `otto.cli.wandb.pull`."""
+    return weights_and_biases.pull(address, "give a file in its place")
 
 
 def figures(summary: Mapping[str, Any]) -> dict[str, float]:
@@ -140,54 +108,8 @@ def _cell(value: Any) -> Any:
 
 
 def _artifact(wandb: Any, run: Run, report: Path, predictions: Any) -> Any:
-    artifact = wandb.Artifact(_safe(f"eval-{run.name}"), type="evaluation", metadata={"complete": run.summary["complete"], "n": run.summary["n"]})
+    artifact = wandb.Artifact(safe_name(f"eval-{run.name}"), type="evaluation", metadata={"complete": run.summary["complete"], "n": run.summary["n"]})
     for file in (report, run.folder / RESULTS, run.folder / SUMMARY):
         artifact.add_file(str(file), name=file.name)
     artifact.add(predictions, "predictions")
     return artifact
-
-
-def _safe(name: str) -> str:
-    """A name that W&B and every file system takes."""
-    return re.sub(r"[^\w.-]", "-", name, flags=re.ASCII)[:128]
-
-
-def _cache() -> Path:
-    from otto.config import load_settings
-
-    return load_settings().paths.cache / "artifacts"
-
-
-def _wandb() -> Any:
-    try:
-        import wandb
-        from wandb import errors  # noqa: F401  a folder "wandb" of offline runs also imports, as an empty package
-    except ImportError:
-        raise MissingExtra("wandb", "wandb") from None
-    return wandb
-
-
-@contextmanager
-def _sentences(mend: str) -> Iterator[None]:
-    """W&B's errors as Otto's."""
-    from wandb import errors
-
-    try:
-        yield
-    except errors.AuthenticationError as error:
-        if "execute API request" in str(error):  # the key could not even be shown
-            raise NetworkError(f"W&B cannot be reached ({_reason(error)})", mend) from None
-        raise OttoError(f"W&B does not take the key ({_reason(error)})", "log in with: wandb login, or set WANDB_MODE=offline") from None
-    except errors.CommError as error:
-        raise NetworkError(f"W&B cannot be reached, or refuses ({_reason(error)})", mend) from None
-    except errors.UsageError as error:
-        if "API key" in str(error):
-            raise OttoError("W&B has no key for you on this machine", "log in with: wandb login, or set WANDB_MODE=offline") from None
-        raise OttoError(f"W&B refuses ({_reason(error)})", mend) from None
-    except (errors.Error, ValueError) as error:
-        raise OttoError(f"W&B failed ({_reason(error)})", mend) from None
-
-
-def _reason(error: Exception) -> str:
-    lines = str(error).strip().splitlines() or [type(error).__name__]
-    return lines[0].rstrip(".")[:200]

@@ -14,6 +14,7 @@ import pytest
 
 from eval import tracking
 from eval.runs import Run
+from otto.cli import wandb
 from otto.errors import MissingExtra, NetworkError, OttoError, UsageError
 from tests.eval.made_runs import LESSONS_B, ROWS, TWISTED_B, make
 from tests.eval.test_compare import invoke
@@ -145,7 +146,7 @@ def test_without_a_server_the_run_stays_and_can_be_logged_again(run: Run, monkey
     pytest.importorskip("wandb")
     monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")
     monkeypatch.setenv("WANDB_API_KEY", "0" * 40)
-    monkeypatch.setattr(tracking, "PATIENCE", 2)
+    monkeypatch.setattr(wandb, "PATIENCE", 2)
     with pytest.raises(NetworkError, match=r"W&B cannot be reached.*the run is whole in .*/b; log it again with: otto eval report .*/b --wandb"):
         tracking.log_run(run.folder)
     with pytest.raises(NetworkError, match="W&B cannot be reached"):
@@ -163,12 +164,12 @@ def test_offline_no_artifact_can_be_read(capfd: pytest.CaptureFixture[str]) -> N
 
 def test_an_artifact_comes_to_a_folder_of_its_own_version(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """W&B's server is played by a stand-in: what is asked of its client, and where the files go."""
-    wandb = pytest.importorskip("wandb")
+    client = pytest.importorskip("wandb")
     asked: list[str] = []
 
     class Api:
         def __init__(self, timeout: int) -> None:
-            assert timeout == tracking.PATIENCE
+            assert timeout == wandb.PATIENCE
 
         def artifact(self, name: str) -> Any:
             asked.append(name)
@@ -179,7 +180,7 @@ def test_an_artifact_comes_to_a_folder_of_its_own_version(monkeypatch: pytest.Mo
         (Path(root) / "cases.jsonl").write_text("{}\n", encoding="utf-8")
         return root
 
-    monkeypatch.setattr(wandb, "Api", Api)
+    monkeypatch.setattr(client, "Api", Api)
     folder = tracking.pull_cases("team/otto/cases:latest")
     assert asked == ["team/otto/cases:latest"]
     assert folder.name == "team-otto-cases-v3-abc"
