@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import wave
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -16,7 +16,7 @@ from otto.dispatch import Dispatcher, Host, SilentHost
 from otto.errors import OttoError, StoreError, UsageError
 from otto.history import Entry, History
 from otto.log import LOGGER
-from otto.messages import SAMPLE_RATE, NotRecognized, Result, Route, Transcript, Turn, Utterance
+from otto.messages import SAMPLE_RATE, NotRecognized, Reading, Result, Route, SpeechGrammar, Transcript, Turn, Utterance
 from otto.registry import Registry
 from otto.router.base import Router
 from otto.store import DATABASE_NAME, Database
@@ -103,7 +103,10 @@ class Assistant:
         text = text.encode("utf-8", "replace").decode("utf-8").strip()
         self._refresh()
         heard = Transcript(text, TYPED, 0.0) if text else NotRecognized("nothing was said", TYPED, 0.0)
-        return self._turn(heard, {}, dry_run)
+        reading = self._read(heard, {})
+        if reading.route and not dry_run:
+            reading = replace(reading, route=self._asked(reading.route))
+        return self.act(reading, dry_run=dry_run)
 
     def hear(self, utterance: Utterance, dry_run: bool = False) -> Turn:
         """A spoken command. With `dry_run` it stops before the skill, and nothing is kept.
@@ -111,11 +114,39 @@ class Assistant:
         Raises:
             OttoError: the speech engine or the router cannot work.
         """
+        return self.act(self.understand(utterance), utterance, dry_run)
+
+    def understand(self, utterance: Utterance, expected: SpeechGrammar | None = None) -> Reading:
+        """What was said, and the calls that it asks for; nothing is done.
+
+        Args:
+            utterance: the sound.
+            expected: all that may be said, where that is less than the commands: the answers to a question.
+
+        Raises:
+            OttoError: the speech engine or the router cannot work.
+        """
         if self._stt is None:
             raise OttoError("This assistant was opened without a speech engine", "open it with speech=True")
         self._refresh()
-        heard = self._stt.transcribe(utterance)
-        return self._turn(heard, {"vad": utterance.vad_ms, "stt": heard.ms}, dry_run, utterance)
+        heard = self._stt.transcribe(utterance, expected)
+        return self._read(heard, {"vad": utterance.vad_ms, "stt": heard.ms})
+
+    def act(self, reading: Reading, utterance: Utterance | None = None, dry_run: bool = False, done: Sequence[Result] = ()) -> Turn:
+        """Do what was understood and keep it in the history; with `dry_run` neither.
+
+        Args:
+            reading: what was understood.
+            utterance: its sound, kept where the settings say so.
+            dry_run: stop before the skill.
+            done: the results, where the calls have been run already.
+        """
+        timings = dict(reading.timings)
+        results: tuple[Result, ...] = ()
+        if reading.route and not dry_run:
+            results = tuple(done) or self._dispatch(reading.route, timings)
+        turn = Turn(reading.heard, reading.route, results, timings)
+        return turn if dry_run else self._kept(turn, utterance)
 
     def announcements(self) -> list[str]:
         """What has come due and is to be said now: timers and alarms, those too that ran out while Otto was down."""
@@ -124,26 +155,14 @@ class Assistant:
     def close(self) -> None:
         self.dispatcher.close()
 
-    def _turn(
-        self,
-        heard: Transcript | NotRecognized,
-        timings: dict[str, float],
-        dry_run: bool,
-        utterance: Utterance | None = None,
-    ) -> Turn:
+    def _read(self, heard: Transcript | NotRecognized, timings: dict[str, float]) -> Reading:
         if isinstance(heard, NotRecognized):
-            turn = Turn(heard, None, timings=timings)
-        else:
-            route = self.router.route(heard.text)
-            timings["route"] = route.ms
-            if heard.engine == TYPED and not dry_run:
-                route = self._asked(route)
-            results = () if dry_run else self._dispatch(route, timings)
-            turn = Turn(heard, route, results, timings)
-        return turn if dry_run else self._kept(turn, utterance)
+            return Reading(heard, None, timings)
+        route = self.router.route(heard.text)
+        return Reading(heard, route, {**timings, "route": route.ms})
 
     def _asked(self, route: Route) -> Route:
-        """Where the router is in doubt, what the user says to it. Only of typed commands: to speech it would be a question into the room."""
+        """Where the router is in doubt, what the user says to it. Only of typed commands: to speech it may be a question into the room."""
         if route.doubt and self.dispatcher.confirmed(f"Did you mean {route.doubt}?"):
             return replace(route, calls=(route.doubt,))
         return route

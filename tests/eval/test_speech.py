@@ -20,7 +20,7 @@ from eval.speech import SpeechEar, open_ear, with_noise
 from otto import Call
 from otto.config import Settings, load_settings
 from otto.errors import AudioError, OttoError, Problems, StoreError, UsageError
-from otto.messages import NotRecognized, Transcript, Utterance
+from otto.messages import NotRecognized, SpeechGrammar, Transcript, Utterance
 from otto.paths import room
 from otto.registry import Registry
 
@@ -67,7 +67,7 @@ class Dictation:
         self.hears = hears
         self.utterances: list[Utterance] = []
 
-    def transcribe(self, utterance: Utterance) -> Transcript | NotRecognized:
+    def transcribe(self, utterance: Utterance, expected: SpeechGrammar | None = None) -> Transcript | NotRecognized:
         self.utterances.append(utterance)
         text = self.hears(utterance)
         return Transcript(text, self.name, 2.0) if text else NotRecognized("no words", self.name, 3.0)
