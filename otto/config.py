@@ -93,6 +93,16 @@ class Audio(_Table):
     keep: bool = False  # store what was heard; off unless the user asks for it
 
 
+NORMAL_RATE = 175  # words a minute
+
+
+class Voice(_Table):
+    engine: Literal["auto", "piper", "say", "sapi", "espeak-ng", "flite", "none"] = "auto"
+    name: str = ""  # the engine's own name for a voice; empty is its default
+    rate: int = Field(default=NORMAL_RATE, ge=80, le=450)  # words a minute
+    volume: int = Field(default=100, ge=0, le=100)  # percent
+
+
 class User(_Table):
     location: str = ""
     timezone: Timezone = ""
@@ -111,6 +121,7 @@ class Settings(_Table):
     stt: Stt = Stt()
     router: Router = Router()
     audio: Audio = Audio()
+    voice: Voice = Voice()
     user: User = User()
     openai: OpenAI = OpenAI()
     skills: dict[str, dict[str, Any]] = Field(default_factory=dict)

@@ -68,11 +68,18 @@ class Speaker:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self._close()
+        if self._closer is not None:
+            self._closer.join()
 
     @property
     def busy(self) -> bool:
         """Whether anything is sounding or waiting to."""
         return bool(self._queue) or time.monotonic() < self._until
+
+    @property
+    def seconds_waiting(self) -> float:
+        """How much sound has yet to be given to the device."""
+        return sum(len(item.samples) - item.taken for item in tuple(self._queue)) / self._rate
 
     def open(self) -> None:
         """Open the device ahead of the first sound, so that its slow start is over when that comes.
