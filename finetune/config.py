@@ -300,6 +300,14 @@ def stage_of_plan(plan: Plan, number: int, beside: Path, adapter: Path | None) -
     return load_stage(found[0], (), given | item.set)
 
 
+def lesson(settings: Mapping[str, Any], processes: int) -> dict[str, Any]:
+    """Of a stage's settings, as YAML has them, those that decide what is learned; how the rows of a step are dealt out does not."""
+    schedule = dict(settings["training"])
+    rows = schedule.pop("batch") * schedule.pop("accumulate") * processes
+    free = ("checkpointing", "keep")
+    return {**settings, "training": {name: value for name, value in schedule.items() if name not in free} | {"rows": rows}}
+
+
 def to_yaml(settings: BaseModel) -> str:
     """All settings, those left at their defaults too."""
     import yaml

@@ -12,26 +12,48 @@ import os
 import platform
 import subprocess
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
-from otto.errors import StoreError
+from otto.errors import OttoError, StoreError
 from otto.paths import rooms
 from otto.tomlfile import replace_file
 
 RUN, CONFIG, METRICS, PREDICTIONS = "run.json", "config.yaml", "metrics.jsonl", "predictions.jsonl"
+ADAPTER = "adapter"  # what a stage leaves, in its folder
 RUNNING, STOPPED, FAILED, DONE = "running", "stopped", "failed", "done"
 PACKAGES = ("torch", "transformers", "trl", "peft", "bitsandbytes", "datasets", "accelerate")
 
 
-class Tracker:
-    """Writes a run's files."""
+class Sink(Protocol):
+    """Where figures and answers go beside the run's own files. What it raises is an OttoError."""
 
-    def __init__(self, folder: Path) -> None:
+    def rewind(self, step: int) -> None:
+        """The steps behind this one will be taken again."""
+
+    def metrics(self, step: int, values: Mapping[str, Any]) -> None: ...
+
+    def predictions(self, step: int, rows: Sequence[Mapping[str, Any]]) -> None: ...
+
+    def finish(self, facts: Mapping[str, Any]) -> None:
+        """The run has ended, and these are its facts."""
+
+
+class Tracker:
+    """Writes a run's files, and tells what else listens. One that does not write is that of a process beside the first."""
+
+    def __init__(self, folder: Path, writes: bool = True, note: Callable[[str], None] = lambda text: None) -> None:
         self.folder = folder
+        self.writes = writes
+        self.note = note
+        self._sinks: list[Sink] = []
+
+    def open(self, sinks: Iterable[Opener]) -> None:
+        """From now on, tell these too. Raises OttoError where one cannot be reached."""
+        self._sinks = [sink(self) for sink in sinks]
 
     def start(self, stage: str, settings: str, data: Iterable[Path], facts: Mapping[str, Any] | None = None) -> None:
         """Begin, or go on with, a run.
@@ -60,7 +82,7 @@ class Tracker:
             "machine": machine(),
             **(facts or {}),
         }
-        replace_file(self.folder / CONFIG, settings)
+        self._replace(CONFIG, settings)
         self._write(run)
 
     def read(self) -> dict[str, Any]:
@@ -73,23 +95,41 @@ class Tracker:
 
     def finish(self, state: str, **facts: Any) -> None:
         """Write down how it ended."""
-        self.update(state=state, ended=time.time(), **facts)
+        try:
+            self.update(state=state, ended=time.time(), **facts)
+        finally:
+            self._tell(lambda sink: sink.finish(self.read() | {"state": state, **facts}))
+            self._sinks = []
 
     def metrics(self, step: int, values: Mapping[str, Any]) -> None:
         """Add figures of one step."""
         self._append(METRICS, [{"step": step, "time": round(time.time(), 3), **values}])
+        self._tell(lambda sink: sink.metrics(step, values))
 
     def predictions(self, step: int, rows: Sequence[Mapping[str, Any]]) -> None:
         """Add answers: what was asked, what was wanted, what the model said."""
         self._append(PREDICTIONS, [{"step": step, **row} for row in rows])
+        self._tell(lambda sink: sink.predictions(step, rows))
 
     def rewind(self, step: int) -> None:
         """Drop what was written of the steps behind a checkpoint: they will be taken again."""
         for name in (METRICS, PREDICTIONS):
             kept = [row for row in read_json_lines(self.folder / name) if row.get("step", 0) <= step]
-            replace_file(self.folder / name, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in kept))
+            self._replace(name, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in kept))
+        self._tell(lambda sink: sink.rewind(step))
+
+    def _tell(self, what: Callable[[Sink], None]) -> None:
+        """A sink that fails is told no more: the run's own files are whole, and the run goes on."""
+        for sink in list(self._sinks):
+            try:
+                what(sink)
+            except OttoError as error:
+                self._sinks.remove(sink)
+                self.note(str(error))
 
     def _append(self, name: str, rows: Iterable[Mapping[str, Any]]) -> None:
+        if not self.writes:
+            return
         try:
             with (self.folder / name).open("a", encoding="utf-8") as file:
                 file.writelines(json.dumps(row, ensure_ascii=False, default=str) + "\n" for row in rows)
@@ -97,7 +137,18 @@ class Tracker:
             raise StoreError(f"{self.folder / name} cannot be written ({error.strerror})", "make room, and give the same command again") from None
 
     def _write(self, run: Mapping[str, Any]) -> None:
-        replace_file(self.folder / RUN, json.dumps(run, indent=2, ensure_ascii=False, default=str) + "\n")
+        self._replace(RUN, json.dumps(run, indent=2, ensure_ascii=False, default=str) + "\n")
+
+    def _replace(self, name: str, text: str) -> None:
+        if not self.writes:
+            return
+        try:
+            replace_file(self.folder / name, text)
+        except StoreError as error:
+            raise StoreError(error.what, "make room or the folder writable, and give the same command again") from None
+
+
+Opener = Callable[[Tracker], Sink]
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,11 +11,14 @@ import typer
 
 if TYPE_CHECKING:
     from finetune.stages.training import Outcome
+    from finetune.tracking import Opener
 
 Settings = Annotated[
     list[str] | None,
     typer.Argument(metavar="[CONFIG.yaml] [name=value]...", help="The settings' file, the shipped one without, and changes.", show_default=False),
 ]
+Wandb = Annotated[bool, typer.Option("--wandb", help="Log to Weights & Biases too: figures, answers, the adapter.")]
+TensorBoard = Annotated[bool, typer.Option("--tensorboard", help="Log to TensorBoard's files in OUT/tensorboard too.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the resolved settings, a memory estimate and the steps; train nothing.")]
 
 
@@ -21,41 +26,43 @@ def register(app: typer.Typer) -> None:
     """Add the commands."""
 
     @app.command()
-    def sft(settings: Settings = None, dry_run: DryRun = False) -> None:
+    def sft(settings: Settings = None, wandb: Wandb = False, tensorboard: TensorBoard = False, dry_run: DryRun = False) -> None:
         """Tune a base on training rows: QLoRA on a GPU, LoRA on a CPU.
 
         The same command goes on from the last checkpoint after a kill.
         """
-        _stage("sft", settings or [], dry_run)
+        _stage("sft", settings or [], wandb, tensorboard, dry_run)
 
     @app.command()
-    def dpo(settings: Settings = None, dry_run: DryRun = False) -> None:
+    def dpo(settings: Settings = None, wandb: Wandb = False, tensorboard: TensorBoard = False, dry_run: DryRun = False) -> None:
         """Tune an adapter on pairs of a better and a worse answer.
 
         The same command goes on from the last checkpoint after a kill.
         """
-        _stage("dpo", settings or [], dry_run)
+        _stage("dpo", settings or [], wandb, tensorboard, dry_run)
 
     @app.command()
-    def grpo(settings: Settings = None, dry_run: DryRun = False) -> None:
+    def grpo(settings: Settings = None, wandb: Wandb = False, tensorboard: TensorBoard = False, dry_run: DryRun = False) -> None:
         """Tune an adapter by verifiable rewards of its own answers, each against the others to its prompt.
 
         The same command goes on from the last checkpoint after a kill.
         """
-        _stage("grpo", settings or [], dry_run)
+        _stage("grpo", settings or [], wandb, tensorboard, dry_run)
 
     @app.command()
-    def ppo(settings: Settings = None, dry_run: DryRun = False) -> None:
+    def ppo(settings: Settings = None, wandb: Wandb = False, tensorboard: TensorBoard = False, dry_run: DryRun = False) -> None:
         """Tune an adapter by verifiable rewards of its own answers, each against what a value head expected.
 
         The same command goes on from the last checkpoint after a kill.
         """
-        _stage("ppo", settings or [], dry_run)
+        _stage("ppo", settings or [], wandb, tensorboard, dry_run)
 
     @app.command("run")
     def run_plan(
         plan: Annotated[Path, typer.Argument(metavar="PLAN.yaml", help="The plan.", show_default=False)],
         overrides: Annotated[list[str] | None, typer.Argument(metavar="[name=value]...", help="Changes of it.", show_default=False)] = None,
+        wandb: Wandb = False,
+        tensorboard: TensorBoard = False,
         dry_run: DryRun = False,
     ) -> None:
         """Run the stages of a plan in a chain, with an evaluation between; what makes the score worse ends it.
@@ -66,35 +73,61 @@ def register(app: typer.Typer) -> None:
         from finetune.config import load_plan
         from otto.cli.output import note, out
 
-        settings = load_plan(plan, overrides or [])
-        if dry_run:
-            from finetune.stages.plan import describe
+        with _one_speaks() as speaks:
+            settings = load_plan(plan, overrides or [])
+            if dry_run:
+                from finetune.stages.plan import describe
 
-            for stage in check(settings, plan.parent):
-                for line in (*describe(stage), ""):
-                    out(line)
-            return
-        out(f"The adapter is in {run(settings, plan.parent, note)}")
+                for stage in check(settings, plan.parent):
+                    for line in (*describe(stage), "") if speaks else ():
+                        out(line)
+                return
+            adapter = run(settings, plan.parent, note, _sinks(wandb, tensorboard))
+            if speaks:
+                out(f"The adapter is in {adapter}")
 
 
-def _stage(name: str, words: list[str], dry_run: bool) -> None:
+def _stage(name: str, words: list[str], wandb: bool, tensorboard: bool, dry_run: bool) -> None:
     from importlib import import_module
 
     from finetune.config import load_stage, shipped
     from otto.cli.output import note, out
     from otto.errors import UsageError
 
-    named = bool(words) and "=" not in words[0]
-    settings = load_stage(Path(words[0]) if named else shipped(name), words[1:] if named else words)
-    if settings.stage != name:
-        raise UsageError(f"{words[0]} has the settings of the stage {settings.stage}", f"run it with `otto finetune {settings.stage} {words[0]}`")
-    if dry_run:
-        from finetune.stages.plan import describe
+    with _one_speaks() as speaks:
+        named = bool(words) and "=" not in words[0]
+        settings = load_stage(Path(words[0]) if named else shipped(name), words[1:] if named else words)
+        if settings.stage != name:
+            raise UsageError(f"{words[0]} has the settings of the stage {settings.stage}", f"run it with `otto finetune {settings.stage} {words[0]}`")
+        if dry_run:
+            from finetune.stages.plan import describe
 
-        for line in describe(settings):
-            out(line)
-        return
-    show_outcome(import_module(f"finetune.stages.{name}").run(settings, note))
+            for line in describe(settings) if speaks else ():
+                out(line)
+            return
+        outcome = import_module(f"finetune.stages.{name}").run(settings, note, _sinks(wandb, tensorboard))
+        if speaks:
+            show_outcome(outcome)
+
+
+@contextmanager
+def _one_speaks() -> Iterator[bool]:
+    """Whether this process is the one of several that prints; what the others say would be the same."""
+    from finetune.stages.processes import is_main
+    from otto.errors import OttoError
+
+    try:
+        yield is_main()
+    except OttoError as error:
+        if is_main():
+            raise
+        raise typer.Exit(error.exit_code) from None
+
+
+def _sinks(wandb: bool, tensorboard: bool) -> list[Opener]:
+    from finetune import sinks
+
+    return [*([sinks.open_wandb] if wandb else []), *([sinks.open_tensorboard] if tensorboard else [])]
 
 
 def show_outcome(outcome: Outcome) -> None:

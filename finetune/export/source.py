@@ -8,8 +8,7 @@ from pathlib import Path
 
 from finetune.config import AnyStage, Sft, load_stage
 from finetune.stages.model import check_adapter
-from finetune.stages.training import ADAPTER
-from finetune.tracking import CONFIG, DONE, RUN, read_json
+from finetune.tracking import ADAPTER, CONFIG, DONE, RUN, read_json
 from otto.errors import ModelError, OttoError, UsageError
 from otto.prompt import family_of
 

@@ -10,6 +10,7 @@ from finetune.config import Evaluation
 from finetune.data.judge import ACTS, INVALID, MISSES, Verdict, judge
 from finetune.embedded.score import Share
 from finetune.rows import TrainingRow
+from finetune.stages import processes
 from otto.call import Call
 from otto.errors import Problem, Problems, UsageError
 from otto.registry import Registry
@@ -18,7 +19,11 @@ from otto.skill import OTHER
 
 
 def answers(model: Any, tokenizer: Any, prompts: Sequence[str], end: int, how: Evaluation) -> list[str]:
-    """The greedy answer to each prompt."""
+    """The greedy answer to each prompt. Several processes share the work."""
+    return processes.spread(lambda part: _answers(model, tokenizer, part, end, how), prompts)
+
+
+def _answers(model: Any, tokenizer: Any, prompts: Sequence[str], end: int, how: Evaluation) -> list[str]:
     by_length = sorted(range(len(prompts)), key=lambda index: len(prompts[index]))
     ends = ends_of(tokenizer, end)
     texts: dict[int, str] = {}
@@ -47,6 +52,7 @@ def continuations(
             input_ids=given["input_ids"], attention_mask=given["attention_mask"], max_new_tokens=max_new_tokens,
             eos_token_id=sorted(ends), pad_token_id=tokenizer.pad_token_id,
             do_sample=temperature is not None, temperature=temperature, top_p=None, top_k=0 if temperature else None,
+            synced_gpus=processes.is_split(),
         )  # fmt: skip
     return [_until_end(ids, ends) for ids in said[:, given["input_ids"].shape[1] :].tolist()]
 

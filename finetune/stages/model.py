@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -11,12 +13,13 @@ from finetune.config import AnyStage
 from finetune.data.reflect import TOKENS
 from finetune.estimate import Memory, Sizes, gib, memory
 from finetune.rows import TrainingRow
+from finetune.stages import processes
 from otto.errors import MissingExtra, ModelError, UsageError
 from otto.prompt import check_pairing, family_of
+from otto.promptformat import PromptFormat
 
 PACKAGES = ("torch", "transformers", "accelerate", "peft", "datasets", "trl")
 TURN_ENDS = {"llama-3": "<|eot_id|>", "chatml": "<|im_end|>"}  # what ends an answer, where that is not the end of text
-from otto.promptformat import PromptFormat
 
 
 def require_packages() -> None:
@@ -71,10 +74,10 @@ def _free(gpu: bool) -> tuple[float, str]:
     if gpu:
         import torch
 
-        return torch.cuda.mem_get_info()[0], "the GPU"
+        return torch.cuda.mem_get_info(_device(gpu))[0], "the GPU"
     import psutil
 
-    return psutil.virtual_memory().available, "this machine, without a GPU,"
+    return psutil.virtual_memory().available / processes.on_this_machine(), "this machine, without a GPU,"
 
 
 def family(settings: AnyStage) -> str:
@@ -114,7 +117,7 @@ def end_token(tokenizer: Any, prompts: str) -> int:
     return int(tokenizer.get_vocab().get(turn_end, tokenizer.eos_token_id))
 
 
-def add_thinking_tokens(tokenizer: Any, rows: list[TrainingRow]) -> list[int]:
+def add_thinking_tokens(tokenizer: Any, rows: Sequence[TrainingRow]) -> list[int]:
     """Make the marks of reflection special tokens where the rows have them; the ids of those that are new."""
     if not any(TOKENS[0] in row.answer for row in rows):
         return []
@@ -194,8 +197,6 @@ def check_adapter(settings: AnyStage) -> None:
 
 
 def _device(gpu: bool) -> str | int:
-    import os
-
     return int(os.environ.get("LOCAL_RANK", 0)) if gpu else "cpu"
 
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 
@@ -48,16 +49,20 @@ def gae(rewards: Any, values: Any, mask: Any, discount: float, trace: float) -> 
     return advantages, (advantages + values) * mask
 
 
-def whitened(values: Any, mask: Any) -> Any:
-    """With mean 0 and variance 1 over all tokens."""
-    mean = masked_mean(values, mask)
-    variance = masked_mean((values - mean) ** 2, mask)
+def _here(total: Any) -> Any:
+    return total
+
+
+def whitened(values: Any, mask: Any, total: Callable[[Any], Any] = _here) -> Any:
+    """With mean 0 and variance 1 over all tokens; `total` adds what several processes have."""
+    mean = masked_mean(values, mask, total)
+    variance = masked_mean((values - mean) ** 2, mask, total)
     return (values - mean) * (variance + 1e-8).rsqrt() * mask
 
 
-def masked_mean(values: Any, mask: Any) -> Any:
+def masked_mean(values: Any, mask: Any, total: Callable[[Any], Any] = _here) -> Any:
     """Over the tokens."""
-    return (values * mask).sum() / mask.sum()
+    return total((values * mask).sum()) / total(mask.sum())
 
 
 def policy_losses(logps: Any, old: Any, advantages: Any, clip: float) -> Any:

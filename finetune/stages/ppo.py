@@ -15,9 +15,9 @@ from typing import Any
 
 from finetune.config import Ppo
 from finetune.rewards import total
-from finetune.stages import answers, policy, rewarded, training
-from finetune.stages.rewarded import ByReward, Given
-from finetune.stages.sft import Note
+from finetune.stages import answers, policy, processes, rewarded, stage, training
+from finetune.stages.rewarded import ByReward
+from finetune.tracking import Opener
 
 HEAD = "value_head.pt"  # in a checkpoint
 REFERENCE = "ref"
@@ -46,7 +46,7 @@ class Learner:
     """Samples answers and says how the policy should change."""
 
     settings: Ppo
-    given: Given
+    given: stage.Given
     head: Any  # hidden states → values
     figures: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))  # since the last log
 
@@ -68,7 +68,7 @@ class Learner:
         rewards = policy.token_rewards(scores, logps, reference, mask, settings.kl)
         advantages, returns = policy.gae(rewards, values, mask, settings.discount, settings.trace)
         self._note(reward=scores.mean(), kl=policy.masked_mean(logps - reference, mask), length=mask.sum(1).mean())
-        return Rollout(ids, seen, mask, logps, values, policy.whitened(advantages, mask), returns)
+        return Rollout(ids, seen, mask, logps, values, policy.whitened(advantages, mask, processes.total), returns)
 
     def losses(self, model: Any, part: Rollout) -> Any:
         """The sum of the loss over the tokens of a part."""
@@ -128,12 +128,12 @@ class Learner:
             self.figures[name].append(float(value))
 
 
-def run(settings: Ppo, note: Note) -> training.Outcome:
-    """Train, from the last checkpoint where there is one, and leave the adapter in OUT/adapter. Raises as `rewarded.run`."""
-    return rewarded.run(settings, note, _trainer)
+def run(settings: Ppo, note: stage.Note, sinks: Sequence[Opener] = ()) -> training.Outcome:
+    """Train, from the last checkpoint where there is one, and leave the adapter in OUT/adapter. Raises as `stage.run`."""
+    return rewarded.run(settings, _trainer, note, sinks)
 
 
-def make_learner(settings: Ppo, given: Given) -> Learner:
+def make_learner(settings: Ppo, given: stage.Given) -> Learner:
     """Add the reference and the value head, which says 0 at first, to the model."""
     import torch
     from trl.trainer.utils import disable_dropout_in_model
@@ -150,10 +150,12 @@ def make_learner(settings: Ppo, given: Given) -> Learner:
     return Learner(settings, given, trained.value_head)
 
 
-def _trainer(settings: Ppo, given: Given) -> Any:
+def _trainer(given: stage.Given) -> Any:
     import torch
+    from accelerate.utils import set_seed
     from transformers import Trainer, TrainingArguments
 
+    settings = given.settings
     learner = make_learner(settings, given)
     schedule = settings.training
 
@@ -163,7 +165,7 @@ def _trainer(settings: Ppo, given: Given) -> Any:
         def training_step(self, model: Any, inputs: list[dict[str, str]], num_items_in_batch: Any = None) -> Any:
             model.train()
             rollout = learner.sample(inputs)
-            tokens = rollout.mask.sum()
+            tokens = processes.total(rollout.mask.sum()) / processes.count()  # gradients of several processes are averaged
             losses = []
             for update in range(settings.updates):
                 if update:  # the Trainer takes the last one
@@ -187,9 +189,9 @@ def _trainer(settings: Ppo, given: Given) -> Any:
             super()._load_from_checkpoint(resume_from_checkpoint, model)
             learner.head.load_state_dict(torch.load(Path(resume_from_checkpoint) / HEAD, weights_only=True))
 
-    given_arguments = rewarded.arguments(settings, given)
+    given_arguments = rewarded.arguments(given)
     given_arguments |= {"per_device_train_batch_size": schedule.batch * schedule.accumulate, "gradient_accumulation_steps": 1}
-    rows = given.columns()
+    rows = given.learn.rows
     trainer = PpoTrainer(
         model=given.trained,
         args=TrainingArguments(**given_arguments, remove_unused_columns=False),
@@ -197,7 +199,8 @@ def _trainer(settings: Ppo, given: Given) -> Any:
         train_dataset=rows,
         eval_dataset=rows if given.measure.rows else None,  # not read: `evaluate` answers the validation rows
         processing_class=given.tokenizer,
-        callbacks=rewarded.callbacks(settings, given),
+        callbacks=training.early_stopping(settings, bool(given.measure.rows)),
     )
     trainer.measure = given.measure
+    set_seed(settings.training.seed, device_specific=True)  # each process samples answers of its own
     return trainer

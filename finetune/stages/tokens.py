@@ -11,21 +11,18 @@ from otto.errors import UsageError
 
 IGNORED = -100  # a label that has no loss
 Encoded = tuple[list[int], list[int]]  # of a prompt, of an answer with its end
+Encode = Callable[[Text, Text], Encoded]
 
 
 @dataclass
 class Tokenised:
     """What training reads, and what is too long for it."""
 
-    rows: list[dict[str, list[int]]] = field(default_factory=list)
+    rows: list[dict[str, Any]] = field(default_factory=list)
     too_long: list[str] = field(default_factory=list)  # where each came from
 
-    @property
-    def tokens(self) -> int:
-        return sum(len(ids) for row in self.rows for name, ids in row.items() if name != "labels")
 
-
-def encoder(tokenizer: Any, end: int) -> Callable[[Text, Text], Encoded]:
+def encoder(tokenizer: Any, end: int) -> Encode:
     """A function of a prompt and an answer.
 
     The router reads the prompt's tokens and then writes the answer's, so the prompt is cut as it stands alone; the answer is what follows it
@@ -44,7 +41,7 @@ def encoder(tokenizer: Any, end: int) -> Callable[[Text, Text], Encoded]:
     return encode
 
 
-def training_tokens(rows: Sequence[TrainingRow], encode: Callable[[Text, Text], Encoded], limit: int) -> Tokenised:
+def training_tokens(rows: Sequence[TrainingRow], encode: Encode, limit: int) -> Tokenised:
     """`input_ids` and `labels`, the loss on the answer alone. A row that would be cut is left out: half a call is a wrong lesson."""
     found = Tokenised()
     for row in rows:
@@ -56,7 +53,7 @@ def training_tokens(rows: Sequence[TrainingRow], encode: Callable[[Text, Text], 
     return found
 
 
-def preference_tokens(rows: Sequence[PreferenceRow], encode: Callable[[Text, Text], Encoded], limit: int) -> Tokenised:
+def preference_tokens(rows: Sequence[PreferenceRow], encode: Encode, limit: int) -> Tokenised:
     """`prompt_ids`, `chosen_ids`, `rejected_ids`."""
     found = Tokenised()
     for row in rows:

@@ -1,13 +1,11 @@
-"""What the stages share: arguments of the trainers, the log, going on after a kill, an orderly stop, and saving the adapter."""
+"""What the stages share of training: arguments of the trainers, the log, going on after a kill, and saving the adapter."""
 
 from __future__ import annotations
 
 import logging
 import os
 import shutil
-import signal
 import threading
-import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,13 +14,14 @@ from pathlib import Path
 from typing import Any
 
 from finetune.checkpoints import last_whole, step_of
-from finetune.config import AnyStage, to_yaml
-from finetune.tracking import CONFIG, DONE, FAILED, RUNNING, STOPPED, Tracker, file_hash
-from otto.errors import ModelError, OttoError, StoreError, UsageError
+from finetune.config import AnyStage
+from finetune.stages import processes
+from finetune.stages.endings import AGAIN, Stopped, no_room, stoppable
+from finetune.tracking import Tracker
+from otto.errors import StoreError
 
-AGAIN = "give the same command again to go on from there"
 SHOWN = ("loss", "eval_loss", "rewards/margins", "eval_rewards/margins", "reward", "eval_reward", "kl")
-CHECKPOINTS, ADAPTER = "checkpoints", "adapter"
+CHECKPOINTS = "checkpoints"
 
 
 @dataclass(frozen=True)
@@ -33,10 +32,6 @@ class Outcome:
     before: dict[str, Any]  # shares, as `Measure.score` gives them; {} where there are no rows to answer
     after: dict[str, Any]
     steps: int
-
-
-class Stopped(OttoError):
-    """The stage was stopped from outside, with a checkpoint to go on from."""
 
 
 def arguments(settings: AnyStage, gpu: bool, evaluates: bool) -> dict[str, Any]:
@@ -57,6 +52,7 @@ def arguments(settings: AnyStage, gpu: bool, evaluates: bool) -> dict[str, Any]:
         "max_grad_norm": schedule.max_grad_norm,
         "activation_checkpointing": schedule.checkpointing,
         "gradient_checkpointing": schedule.checkpointing,  # TRL reads the older name
+        "restore_callback_states_from_checkpoint": True,  # how long early stopping has waited
         "seed": schedule.seed,
         "data_seed": schedule.seed,
         "bf16": gpu,
@@ -73,28 +69,17 @@ def arguments(settings: AnyStage, gpu: bool, evaluates: bool) -> dict[str, Any]:
         "report_to": "none",
         "disable_tqdm": True,
         "dataloader_pin_memory": gpu,
+        "ddp_find_unused_parameters": False,  # each is used; and a value head is used outside the model, where it would seem not to be
         "max_length": schedule.max_length,
     }
 
 
-def begin(settings: AnyStage, data: list[Path]) -> tuple[Tracker, Outcome | None]:
-    """The tracker of a run, begun or to be gone on with; with its outcome where it is done already.
+def early_stopping(settings: AnyStage, watches: bool) -> list[Any]:
+    """The callback that ends a stage which has ceased to get better, where there is something to watch."""
+    from transformers import EarlyStoppingCallback
 
-    Raises:
-        UsageError: in its folder lies a run of other settings or other data.
-    """
-    tracker = Tracker(settings.out)
-    run = tracker.read()
-    if run:
-        config = settings.out / CONFIG
-        same = config.is_file() and config.read_text(encoding="utf-8") == to_yaml(settings)
-        if not same or list(run.get("data", {}).values()) != [file_hash(path) for path in data]:
-            what = "data" if same else "settings"
-            raise UsageError(f"In {settings.out} lies a run of other {what}", "name another folder with out=FOLDER, or delete that one")
-        if run.get("state") == DONE:
-            return tracker, Outcome(settings.out / ADAPTER, run.get("before", {}), run.get("after", {}), run.get("steps", 0))
-    tracker.start(settings.stage, to_yaml(settings), data, {name: run[name] for name in ("before",) if name in run})
-    return tracker, None
+    patience = settings.training.patience
+    return [EarlyStoppingCallback(early_stopping_patience=patience)] if watches and patience else []
 
 
 def train(trainer: Any, settings: AnyStage, tracker: Tracker, note: Callable[[str], None], sample: Callable[[int], None]) -> int:
@@ -102,65 +87,51 @@ def train(trainer: Any, settings: AnyStage, tracker: Tracker, note: Callable[[st
 
     Raises:
         Stopped: ctrl-C or a request to end; what was learned is kept.
-        StoreError: the disk is full.
-        ModelError: the GPU's memory is.
     """
-    checkpoint, broken = last_whole(settings.out / CHECKPOINTS)
+    from transformers import PrinterCallback
+
+    checkpoint = processes.on_main(lambda: _go_on_from(settings.out / CHECKPOINTS, note))
+    tracker.rewind(step_of(checkpoint) if checkpoint else 0)
+    trainer.remove_callback(PrinterCallback)
+    with stoppable(note) as stop:
+        trainer.add_callback(_log(tracker, sample, stop, note))
+        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    step, steps = int(trainer.state.global_step), int(trainer.state.max_steps)
+    if processes.in_any(stop.is_set(), trainer.args.device) and step < steps:
+        tracker.update(steps=step)
+        raise Stopped(f"Stopped at step {step} of {steps}", AGAIN)
+    return step
+
+
+def _go_on_from(folder: Path, note: Callable[[str], None]) -> Path | None:
+    checkpoint, broken = last_whole(folder)
     for path in broken:
         note(f"{path} was cut short and is left out")
         shutil.rmtree(path)
     if checkpoint:
         note(f"Going on from step {step_of(checkpoint)}")
-    tracker.rewind(step_of(checkpoint) if checkpoint else 0)
-    stop = threading.Event()
-    from transformers import PrinterCallback
-
-    trainer.remove_callback(PrinterCallback)
-    trainer.add_callback(_log(tracker, sample, stop, note))
-    with _stopping(stop, note), _sentences(tracker, settings):
-        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-    step = int(trainer.state.global_step)
-    if stop.is_set() and step < trainer.state.max_steps:
-        tracker.finish(STOPPED, steps=step)
-        raise Stopped(f"Stopped at step {step} of {trainer.state.max_steps}", AGAIN)
-    return step
+    return checkpoint
 
 
-def carry_out(build: Callable[[], Any], trained: Any, measure: Any, note: Callable[[str], None]) -> Outcome:
-    """Score, train, score again, and leave the adapter in OUT/adapter.
-
-    Args:
-        build: makes the trainer of `trained`.
-        trained: the model with its adapter.
-        measure: answers rows (`sft.Measure`); its tracker is the run's.
-        note: where words go.
-
-    Raises:
-        OttoError: as `train` and `save_adapter`.
-    """
-    settings, tracker = measure.settings, measure.tracker
-    before = tracker.read().get("before") or measure.score(trained, 0, "before")
-    tracker.update(before=before)
-    steps = train(build(), settings, tracker, note, lambda step: measure.sample(trained, step))
-    after = measure.score(trained, steps, "after")
-    save_adapter(trained, measure.tokenizer, settings.out / ADAPTER)
-    tracker.finish(DONE, after=after, steps=steps)
-    return Outcome(settings.out / ADAPTER, before, after, steps)
-
-
-def save_adapter(model: Any, tokenizer: Any, folder: Path) -> None:
+def save_adapter(trainer: Any, tokenizer: Any, folder: Path) -> None:
     """Write the adapter and its tokenizer whole or not at all. Raises StoreError."""
+    weights = trainer.accelerator.get_state_dict(trainer.model_wrapped) if processes.is_split() else None
+    model = trainer.accelerator.unwrap_model(trainer.model)
+    processes.on_main(lambda: _write_adapter(model, weights, tokenizer, folder))
+
+
+def _write_adapter(model: Any, weights: dict[str, Any] | None, tokenizer: Any, folder: Path) -> None:
     draft = folder.with_name(f".{folder.name}.{os.getpid()}")
     try:
         shutil.rmtree(draft, ignore_errors=True)
-        model.save_pretrained(draft, selected_adapters=["default"])
+        model.save_pretrained(draft, selected_adapters=["default"], state_dict=weights)
         tokenizer.save_pretrained(draft)
         shutil.rmtree(folder, ignore_errors=True)
         os.replace(draft, folder)
     except Exception as error:
         shutil.rmtree(draft, ignore_errors=True)
-        if isinstance(error, OSError) or "No space left" in str(error):
-            raise StoreError(f"The adapter cannot be written to {folder} ({error})", f"make room, and {AGAIN}") from None
+        if full := no_room(error):
+            raise StoreError(f"The adapter cannot be written to {folder} ({full})", f"make room, and {AGAIN}") from None
         raise
 
 
@@ -192,78 +163,19 @@ def _log(tracker: Tracker, sample: Callable[[int], None], stop: threading.Event,
         """Each log to the tracker, samples at each evaluation, and an evaluation at the very end."""
 
         def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **_: Any) -> None:
-            if state.is_world_process_zero and logs:
+            if logs:
                 tracker.metrics(state.global_step, logs)
                 figures = [f"{name} {logs[name]:.4g}" for name in SHOWN if name in logs]
                 if figures:
                     note(f"step {state.global_step} of {state.max_steps}: {', '.join(figures)}")
 
         def on_evaluate(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-            if state.is_world_process_zero:
-                sample(state.global_step)
+            sample(state.global_step)
 
         def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-            last = state.global_step >= state.max_steps
-            control.should_save = control.should_save or last or stop.is_set()
+            last, stopped = state.global_step >= state.max_steps, processes.in_any(stop.is_set(), args.device)
+            control.should_save = control.should_save or last or stopped
             control.should_evaluate = control.should_evaluate or (last and args.eval_strategy != "no")
-            control.should_training_stop = control.should_training_stop or stop.is_set()
+            control.should_training_stop = control.should_training_stop or stopped
 
     return Log()
-
-
-@contextmanager
-def _stopping(stop: threading.Event, note: Callable[[str], None]) -> Iterator[None]:
-    """Ctrl-C ends the stage after the step that it is in, with a checkpoint; a second one ends it at once."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def asked(number: int, frame: Any) -> None:
-        if stop.is_set():
-            raise KeyboardInterrupt
-        stop.set()
-        note("Stopping after this step; again to stop at once")
-
-    before = {number: signal.signal(number, asked) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-@contextmanager
-def _sentences(tracker: Tracker, settings: AnyStage) -> Iterator[None]:
-    import torch
-
-    started = time.monotonic()
-    try:
-        yield
-    except KeyboardInterrupt:
-        tracker.finish(STOPPED)
-        raise
-    except torch.OutOfMemoryError:
-        tracker.finish(FAILED, error="out of GPU memory")
-        half = max(1, settings.training.batch // 2)
-        mend = f"give training.batch={half} training.accumulate={settings.training.accumulate * 2} out=FOLDER, which learns the same"
-        raise ModelError("The GPU's memory is full", mend) from None
-    except Exception as error:
-        full = "No space left" in str(error)
-        with _quietly():
-            tracker.finish(FAILED, error="the disk is full" if full else repr(error))
-        if full:
-            raise StoreError(f"The disk is full, and the checkpoint in {settings.out} was not written", f"make room, and {AGAIN}") from None
-        raise
-    finally:
-        with _quietly():
-            if tracker.read().get("state") == RUNNING:
-                tracker.update(seconds=round(tracker.read().get("seconds", 0) + time.monotonic() - started, 1))
-
-
-@contextmanager
-def _quietly() -> Iterator[None]:
-    """On a full disk the note about it cannot be written either."""
-    try:
-        yield
-    except StoreError:
-        return

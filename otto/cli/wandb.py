@@ -44,6 +44,7 @@ def begin(name: str, kind: str, folder: Path, config: Mapping[str, Any], **optio
         options: more for `wandb.init`.
     """
     wandb = package()
+    wandb.setup(wandb.Settings(silent=True))  # what it says outside of a run
     settings = wandb.Settings(
         silent=True, console="off", disable_git=True, save_code=False, init_timeout=PATIENCE,
         x_disable_stats=True, x_disable_meta=True, x_disable_machine_info=True, x_save_requirements=False, host="-",
