@@ -104,14 +104,19 @@ class LargeModel:
             ModelError: the base is damaged or too large, the adapter is damaged or of another base; the one that was in use stays.
             UsageError: it was trained with another prompt than the base's.
         """
-        if adapter not in self._speech:
-            self._speech[adapter] = self._speech_of(adapter)
+        speech = self.speech(adapter)
         try:
             self._switch(adapter)
         except ModelError:
             self._switch(self._used)
             raise
         self._used = adapter
+        return speech
+
+    def speech(self, adapter: Path | None) -> Speech:
+        """How the base, or an adapter on it, is written to and read; no weights are loaded for it. Raises as `use`."""
+        if adapter not in self._speech:
+            self._speech[adapter] = self._speech_of(adapter)
         return self._speech[adapter]
 
     def width(self, speech: Speech) -> int:

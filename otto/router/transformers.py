@@ -18,6 +18,7 @@ from otto.errors import MissingExtra, ModelError
 from otto.grammar import call_grammar
 from otto.messages import Route
 from otto.prompt import read_own, render
+from otto.promptformat import PromptFormat
 from otto.registry import Registry
 from otto.router.answer import read_calls
 from otto.router.base import NOTHING
@@ -41,7 +42,7 @@ class TransformersRouter:
         Raises:
             MissingExtra: torch, transformers or, for an adapter, peft is not installed.
             ModelError: the model or the adapter is not there, damaged, or too large.
-            UsageError: the prompt that the adapter was trained with is not the model's, or the user's own is not.
+            UsageError: the prompt that the weights were tuned with is not the one that they would be asked with.
         """
         self._models, self._own_file = settings.paths.models, settings.router.prompt
         folder = folder_of("model", settings.router.model, self._models)
@@ -68,10 +69,12 @@ class TransformersRouter:
             self._use(adapter)
 
     def _use(self, adapter: Path | None) -> None:
-        name = self._model.folder.name
-        speech = self._model.use(adapter)
-        own = read_own(self._own_file, speech.family, name)
-        self._speech, self._own_prompt = speech, own
+        speech = self._model.speech(adapter)
+        own = read_own(self._own_file, speech.family, self._model.folder.name)
+        tuned_with = PromptFormat.read(adapter or self._model.folder)
+        if tuned_with:
+            tuned_with.require(PromptFormat.of(speech.family, speech.tokenizer.get_vocab(), own), adapter or self._model.folder)
+        self._speech, self._own_prompt = self._model.use(adapter), own
         self._reader = Reader(self._model.network)
         self.update(self._registry)
 
