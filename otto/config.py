@@ -72,7 +72,7 @@ class Paths(_Table):
 
 
 class Stt(_Table):
-    engine: Literal["auto", "whisper", "closed-phrase"] = "auto"
+    engine: Literal["auto", "whisper", "moonshine", "closed-phrase"] = "auto"
     model: str = "small.en"  # a Whisper size, or a folder
     language: str = "en"
 

@@ -24,8 +24,8 @@ LAYERS: dict[str, list[str]] = {
     "types": ["types"],
     "skill": ["parameters", "skill"],
     "declarations and what is kept": [
-        "align", "chat", "check", "choices", "config", "examples", "grammar", "history", "jsgf", "models", "phrases", "prompt", "promptformat",
-        "registry", "scaffold", "store", "templates",
+        "align", "chat", "check", "choices", "config", "examples", "grammar", "history", "jsgf", "models", "moonshine", "phrases", "prompt",
+        "promptformat", "registry", "scaffold", "store", "templates",
     ],
     "stages": ["audio", "stt", "router", "tts"],
     "dispatch": ["context", "dispatch", "execute", "isolation", "reply", "scheduler", "worker"],

@@ -11,9 +11,10 @@ if TYPE_CHECKING:
     from otto.registry import Registry
     from otto.stt.base import SpeechEngine
 
-AUTO = "auto"  # Whisper where a model of it is on this machine, else closed-phrase mode
+AUTO = "auto"  # Whisper where a model of it is on this machine, else Moonshine where it is, else closed-phrase mode
 ENGINES = {
     "whisper": "otto.stt.whisper:WhisperEngine",
+    "moonshine": "otto.stt.moonshine:MoonshineEngine",
     "closed-phrase": "otto.stt.sphinx:ClosedPhraseEngine",
 }
 
@@ -27,12 +28,19 @@ def open_engine(name: str, registry: Registry, settings: Settings) -> SpeechEngi
     """
     from importlib import import_module
 
-    from otto.models import installed_whisper
-
     if name == AUTO:
-        name = "whisper" if installed_whisper(settings) else "closed-phrase"
+        name = _best(settings)
     if name not in ENGINES:
         raise UsageError(f"There is no speech engine {name}", f"choose one of: {', '.join((AUTO, *ENGINES))}")
     module, _, attribute = ENGINES[name].partition(":")
     engine: type[SpeechEngine] = getattr(import_module(module), attribute)
     return engine.open(registry, settings)
+
+
+def _best(settings: Settings) -> str:
+    """The engine that needs no download."""
+    from otto.models import installed_whisper, moonshine_here
+
+    if installed_whisper(settings):
+        return "whisper"
+    return "moonshine" if moonshine_here(settings) else "closed-phrase"
