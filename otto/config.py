@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
 
 from otto.errors import ConfigError, Problem, UsageError
 from otto.tomlfile import TomlSource, replace_file
@@ -52,6 +52,12 @@ def _timezone(name: str) -> str:
         raise ValueError("is not a time zone; write it as Europe/Berlin") from None
 
 
+def _words(words: Any) -> Any:
+    """A command line and the environment give one text, with commas between the words."""
+    return tuple(word.strip() for word in words.split(",") if word.strip()) if isinstance(words, str) else words
+
+
+Words = Annotated[tuple[str, ...], BeforeValidator(_words)]
 Folder = Annotated[Path, AfterValidator(_folder)]
 Variable = Annotated[str, AfterValidator(_variable)]
 Url = Annotated[str, AfterValidator(_url)]
@@ -103,6 +109,14 @@ class Voice(_Table):
     volume: int = Field(default=100, ge=0, le=100)  # percent
 
 
+class Wake(_Table):
+    """The word that wakes Otto."""
+
+    words: Words = ("okay_nabu",)
+    sensitivity: float = Field(default=0.5, ge=0, le=1)
+    reply: Literal["chime", "yes", "none"] = "chime"  # what tells that it listens
+
+
 class User(_Table):
     location: str = ""
     timezone: Timezone = ""
@@ -121,6 +135,7 @@ class Settings(_Table):
     stt: Stt = Stt()
     router: Router = Router()
     audio: Audio = Audio()
+    wake: Wake = Wake()
     voice: Voice = Voice()
     user: User = User()
     openai: OpenAI = OpenAI()

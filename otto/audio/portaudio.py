@@ -1,14 +1,69 @@
-"""PortAudio: loaded where it is needed, its devices, and what its errors mean."""
+"""PortAudio, one for the whole process: loaded where it is needed, its devices, its second look for them, and what its errors mean.
+
+It lists the devices once, when it is initialised. To see what was plugged in since, it is initialised anew, and that takes all open
+streams with it: so who has one open says so (`hold`) and is asked to close it first.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+import threading
+from typing import Any, Protocol
 
 from otto.errors import AudioError
+
+LOCK = threading.RLock()  # held while a stream is opened or closed, and during the second look
 
 TAKEN = -9985  # paDeviceUnavailable
 BAD_RATE = -9997  # paInvalidSampleRate
 BAD_CHANNELS = -9998  # paInvalidChannelCount
+
+
+class Holder(Protocol):
+    """Who has a stream open. Neither method may raise, or wait for a lock that is held while a stream is opened."""
+
+    def pause(self) -> bool:
+        """Close the stream; False where this is not the moment, and it stays open."""
+
+    def resume(self) -> None:
+        """Devices are known anew: open the stream again, now or when it is next wanted."""
+
+
+_holders: list[Holder] = []
+
+
+def hold(holder: Holder) -> None:
+    """From now on `holder` is asked before PortAudio looks for devices anew."""
+    with LOCK:
+        if holder not in _holders:
+            _holders.append(holder)
+
+
+def let_go(holder: Holder) -> None:
+    """The stream is closed; one that was not held is no error."""
+    with LOCK:
+        _holders[:] = [other for other in _holders if other is not holder]
+
+
+def look_again() -> bool:
+    """See the devices that are there now; open streams are interrupted for it. False where one could not be: try again later.
+
+    Raises:
+        AudioError: the library is missing.
+    """
+    library = load_portaudio()
+    with LOCK:
+        paused: list[Holder] = []
+        try:
+            for holder in tuple(_holders):
+                if not holder.pause():
+                    return False
+                paused.append(holder)
+            library._terminate()  # sounddevice has no public name for it: https://github.com/spatialaudio/python-sounddevice/issues/125
+            library._initialize()
+            return True
+        finally:
+            for holder in paused:
+                holder.resume()
 
 
 def load_portaudio() -> Any:

@@ -33,6 +33,11 @@ class FrameCutter:
             yield AudioFrame(waiting[start : start + FRAME], self._seen / SAMPLE_RATE)
             self._seen += FRAME
 
+    def skip(self, samples: int) -> None:
+        """So many samples were lost: what is left of those before them goes too, and the next frame starts that much later."""
+        self._seen += len(self._rest) + samples
+        self._rest = self._rest[:0]
+
     def flush(self) -> Iterator[AudioFrame]:
         """Yield what is left, a frame shorter than the others."""
         if len(self._rest):
