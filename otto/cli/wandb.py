@@ -16,6 +16,7 @@ from otto.errors import MissingExtra, NetworkError, OttoError, StoreError, Usage
 
 PROJECT = "otto"  # where WANDB_PROJECT names no other
 PATIENCE = 30  # seconds for W&B to answer
+_NO_KEY = ("W&B has no key for you on this machine", "log in with: wandb login, or set WANDB_MODE=offline")
 
 
 def package() -> Any:
@@ -36,15 +37,22 @@ def is_offline() -> bool:
 def begin(name: str, kind: str, folder: Path, config: Mapping[str, Any], **options: Any) -> Any:
     """A run that is logged: figures and tables, and nothing about the machine or its user. To be called within `sentences`.
 
+    Nobody is asked for a key, even where somebody could answer: the command may be one of many.
+
     Args:
         name: for people.
         kind: "eval".
         folder: where W&B's own files go.
         config: what the run was made from.
         options: more for `wandb.init`.
+
+    Raises:
+        OttoError: there is no key.
     """
     wandb = package()
     wandb.setup(wandb.Settings(silent=True))  # what it says outside of a run
+    if not is_offline() and not wandb.login(prompt=False, verify=False):
+        raise OttoError(*_NO_KEY)
     settings = wandb.Settings(
         silent=True, console="off", disable_git=True, save_code=False, init_timeout=PATIENCE,
         x_disable_stats=True, x_disable_meta=True, x_disable_machine_info=True, x_save_requirements=False, host="-",
@@ -115,7 +123,7 @@ def sentences(mend: str) -> Iterator[None]:
         raise NetworkError(f"W&B cannot be reached, or refuses ({_reason(error)})", mend) from None
     except errors.UsageError as error:
         if "API key" in str(error):
-            raise OttoError("W&B has no key for you on this machine", "log in with: wandb login, or set WANDB_MODE=offline") from None
+            raise OttoError(*_NO_KEY) from None
         raise OttoError(f"W&B refuses ({_reason(error)})", mend) from None
     except (errors.Error, ValueError) as error:
         raise OttoError(f"W&B failed ({_reason(error)})", mend) from None

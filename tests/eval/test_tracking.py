@@ -14,7 +14,7 @@ import pytest
 
 from eval import tracking
 from eval.runs import Run
-from otto.cli import wandb
+from otto.cli import wandb as weights_and_biases
 from otto.errors import MissingExtra, NetworkError, OttoError, UsageError
 from tests.eval.made_runs import LESSONS_B, ROWS, TWISTED_B, make
 from tests.eval.test_compare import invoke
@@ -39,8 +39,10 @@ def nobody(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
 
 def records(file: Path) -> Iterator[Any]:
     """The records of a .wandb file: a LevelDB log of protobufs behind seven bytes of header."""
+    import wandb
     from wandb.proto import wandb_internal_pb2
 
+    wandb.teardown()  # before that the end of a run need not be in the file yet
     data, place, part = file.read_bytes(), 7, b""
     while place < len(data):
         left = 32768 - place % 32768
@@ -146,7 +148,7 @@ def test_without_a_server_the_run_stays_and_can_be_logged_again(run: Run, monkey
     pytest.importorskip("wandb")
     monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")
     monkeypatch.setenv("WANDB_API_KEY", "0" * 40)
-    monkeypatch.setattr(wandb, "PATIENCE", 2)
+    monkeypatch.setattr(weights_and_biases, "PATIENCE", 2)
     with pytest.raises(NetworkError, match=r"W&B cannot be reached.*the run is whole in .*/b; log it again with: otto eval report .*/b --wandb"):
         tracking.log_run(run.folder)
     with pytest.raises(NetworkError, match="W&B cannot be reached"):
@@ -164,12 +166,12 @@ def test_offline_no_artifact_can_be_read(capfd: pytest.CaptureFixture[str]) -> N
 
 def test_an_artifact_comes_to_a_folder_of_its_own_version(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """W&B's server is played by a stand-in: what is asked of its client, and where the files go."""
-    client = pytest.importorskip("wandb")
+    wandb = pytest.importorskip("wandb")
     asked: list[str] = []
 
     class Api:
         def __init__(self, timeout: int) -> None:
-            assert timeout == wandb.PATIENCE
+            assert timeout == weights_and_biases.PATIENCE
 
         def artifact(self, name: str) -> Any:
             asked.append(name)
@@ -180,7 +182,7 @@ def test_an_artifact_comes_to_a_folder_of_its_own_version(monkeypatch: pytest.Mo
         (Path(root) / "cases.jsonl").write_text("{}\n", encoding="utf-8")
         return root
 
-    monkeypatch.setattr(client, "Api", Api)
+    monkeypatch.setattr(wandb, "Api", Api)
     folder = tracking.pull_cases("team/otto/cases:latest")
     assert asked == ["team/otto/cases:latest"]
     assert folder.name == "team-otto-cases-v3-abc"
