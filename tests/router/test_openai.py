@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import math
+import time
 from collections.abc import Callable
+from email.utils import formatdate
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,6 +20,7 @@ from otto.errors import ModelError, NetworkError, OttoError, UsageError
 from otto.registry import Registry
 from otto.router import open_router
 from otto.router import openai as engine
+from otto.router import server as wire
 from otto.router.answer import read_calls
 from otto.router.openai import OpenAIRouter
 from otto.skill import SkillSpec, declare
@@ -237,6 +240,14 @@ def test_any_text_is_read_or_refused(text: str) -> None:
     assert calls is None or all(call == Call("other") or REGISTRY.get(call.name).validate(call) is not None for call in calls)
 
 
+@pytest.mark.parametrize("arguments", ['{"duration": "90 sec', "90 seconds", '"90 seconds"', "[]", "", '{"duration": "blue"}'])
+def test_function_calls_with_half_their_arguments_start_nothing(opened: Opened, site: Site, arguments: str) -> None:
+    says(site, None, tool_calls=[called("timer", arguments)])
+    route = opened().route("x")
+    assert (route.calls, route.confidence) == (OTHER, 0.0)
+    assert route.invalid is not None
+
+
 def test_function_calls_are_read(opened: Opened, site: Site) -> None:
     function = {"name": "timer", "arguments": '{"duration": "90 seconds"}'}
     says(site, None, tool_calls=[{"id": "call_1", "type": "function", "function": function}])
@@ -273,30 +284,197 @@ EXTRA = (422, '{"detail": [{"type": "extra_forbidden", "loc": ["body", "logprobs
 UNNAMED = (400, '{"error": {"message": "bad request"}}')
 
 
+OPTIONS = {"logprobs", "temperature", "max_tokens"}
+TOOLS = {"tools", "tool_choice"}
+NO_TOOLS = (400, '{"error": {"message": "registry.ollama.ai/library/tiny does not support tools", "type": "api_error"}}')
+
+
 @pytest.mark.parametrize(
-    ("refused", "left"),
+    ("refused", "left", "requests"),
     [
-        ({"response_format": RESPONSE_FORMAT}, {"logprobs", "temperature", "max_tokens"}),
-        ({"response_format": JSON_SCHEMA}, {"logprobs", "temperature", "max_tokens"}),
-        ({"logprobs": LOGPROBS}, {"response_format", "temperature", "max_tokens"}),
-        ({"logprobs": EXTRA}, {"response_format", "temperature", "max_tokens"}),
-        ({"logprobs": LOGPROBS, "temperature": TEMPERATURE}, {"response_format", "max_tokens"}),
-        ({"logprobs": UNNAMED}, set()),
+        ({"response_format": RESPONSE_FORMAT}, OPTIONS | TOOLS, 2),
+        ({"response_format": JSON_SCHEMA}, OPTIONS | TOOLS, 2),
+        ({"response_format": RESPONSE_FORMAT, "tools": NO_TOOLS}, OPTIONS, 3),
+        ({"logprobs": LOGPROBS}, {"response_format", "temperature", "max_tokens"}, 2),
+        ({"logprobs": EXTRA}, {"response_format", "temperature", "max_tokens"}, 2),
+        ({"logprobs": LOGPROBS, "temperature": TEMPERATURE}, {"response_format", "max_tokens"}, 3),
+        ({"logprobs": UNNAMED}, set(), 2),
+        ({"response_format": UNNAMED}, set(), 2),
     ],
 )
-def test_a_server_is_asked_without_what_it_refuses(opened: Opened, site: Site, refused: dict[str, tuple[int, str]], left: set[str]) -> None:
-    refusing(site, refused, 'timer(duration="5 minutes")')
+def test_a_server_is_asked_without_what_it_refuses(
+    opened: Opened, site: Site, refused: dict[str, tuple[int, str]], left: set[str], requests: int
+) -> None:
+    written = 'timer(duration="5 minutes")'
+    refusing(site, refused, calls_json(("timer", {"duration": "5 minutes"})) if "response_format" in left else written)
     router = opened()
-    assert router.route("x").calls == parsed('timer(duration="5 minutes")')
+    assert router.route("x").calls == parsed(written)
+    assert len(site.requests) == requests
     first = asked(site)
     assert first.keys() - {"model", "messages"} == left
     assert ("as JSON" in first["messages"][0]["content"]) == ("response_format" in left)
-    requests = len(site.requests)
+    assert ("call the functions" in first["messages"][0]["content"]) == ("tools" in left)
+
+
+# --- what a server can do is learnt and remembered
+
+
+def answering(site: Site, content: Callable[[dict[str, Any]], object], **headers: str) -> None:
+    """Answer each request with a message made from what was asked: a text, or calls as (name, arguments)."""
+
+    def answer(request: Request) -> None:
+        said = content(json.loads(request.body))
+        body = completion(said) if isinstance(said, str) else completion(None, tool_calls=[called(*call) for call in said])  # type: ignore[attr-defined]
+        request.send_response_only(200)
+        for name, value in {"Content-Type": "application/json", "Content-Length": str(len(body)), **headers}.items():
+            request.send_header(name.replace("_", "-"), value)
+        request.end_headers()
+        request.wfile.write(body)
+
+    site.routes["/v1/chat/completions"] = answer
+
+
+def called(name: str, arguments: str) -> dict[str, Any]:
+    return {"id": "call_1", "type": "function", "function": {"name": name, "arguments": arguments}}
+
+
+def way(request: dict[str, Any]) -> str:
+    """How a request asks for the calls."""
+    ways = {"grammar": "grammar", "structured_outputs": "grammar of vllm", "response_format": "schema", "tools": "tools"}
+    return next((name for key, name in ways.items() if key in request), "text")
+
+
+def ways(site: Site) -> list[str]:
+    return [way(asked(site, number)) for number in range(len(site.requests))]
+
+
+TIMER = 'timer(duration="5 minutes")'
+AS_JSON = calls_json(("timer", {"duration": "5 minutes"}))
+
+
+@pytest.mark.parametrize(
+    ("answers", "first", "then"),
+    [
+        ({"schema": AS_JSON}, ["schema"], "schema"),
+        ({"schema": TIMER}, ["schema"], "text"),  # it writes calls whatever it is asked for
+        ({"schema": f"```json\n{AS_JSON}\n```"}, ["schema"], "text"),
+        ({"schema": "Sure!", "tools": [("timer", '{"duration": "5 minutes"}')]}, ["schema", "tools"], "tools"),
+        ({"schema": "Sure!", "tools": TIMER}, ["schema", "tools"], "text"),
+        ({"schema": '{"calls": [{"na', "tools": "Sure!", "text": TIMER}, ["schema", "tools", "text"], "text"),
+        ({"schema": calls_json(("timer", {"duration": "blue"}))}, ["schema"], "schema"),  # the model's fault, not the server's
+        ({"schema": ""}, ["schema"], "schema"),
+        ({"schema": "Sure!", "tools": "Sure!", "text": "Sure!"}, ["schema", "tools", "text"], "text"),
+    ],
+)  # fmt: skip
+def test_a_way_that_a_server_does_not_keep_to_is_left(opened: Opened, site: Site, answers: dict[str, object], first: list[str], then: str) -> None:
+    answering(site, lambda request: answers.get(way(request), TIMER))
+    router = opened()
+    route = router.route("x")
+    assert ways(site) == first
+    good = any(answer in (AS_JSON, TIMER) or isinstance(answer, list) or str(answer).startswith("```") for answer in answers.values())
+    assert (route.calls == parsed(TIMER), route.invalid is None) == (good, good)
     router.route("y")
-    assert len(site.requests) == requests + 1  # it is not asked again for what it refuses
-    router.update(REGISTRY)
-    router.route("z")
-    assert asked(site, requests + 1)["response_format"]  # another schema may be taken
+    assert ways(site)[len(first) :] == [then]
+    opened().route("z")  # after a start
+    assert ways(site)[len(first) + 1 :] == [then]
+
+
+def test_a_slip_of_a_model_is_not_the_servers(opened: Opened, site: Site) -> None:
+    said = iter([AS_JSON, "Sure!", AS_JSON])
+    answering(site, lambda request: next(said))
+    router = opened()
+    assert [router.route("x").invalid for _ in range(3)] == [None, "Sure!", None]
+    assert ways(site) == ["schema"] * 3
+
+
+def test_an_answer_that_is_cut_off_says_nothing_of_the_server(opened: Opened, site: Site) -> None:
+    body = json.loads(completion('{"calls": [{"name": "timer"'))
+    body["choices"][0]["finish_reason"] = "length"
+    site.serve("/v1/chat/completions", json.dumps(body))
+    router = opened()
+    assert [router.route("x").invalid for _ in range(2)] == ['{"calls": [{"name": "timer"'] * 2
+    assert ways(site) == ["schema"] * 2
+
+
+def test_llama_cpp_is_held_to_a_grammar(opened: Opened, site: Site) -> None:
+    answering(site, lambda request: AS_JSON if "response_format" in request else f" {TIMER}", Server="llama.cpp")
+    router = opened()
+    assert [router.route("x").calls for _ in range(2)] == [parsed(TIMER)] * 2
+    opened().route("x")
+    assert ways(site) == ["schema", "grammar", "grammar"]
+    assert asked(site)["grammar"].startswith('root ::= " "? answer\nanswer ::= "other()" | call')
+    assert "as JSON" not in asked(site)["messages"][0]["content"]
+    router.update(Registry.of([declare(notes)]))
+    router.route("x")
+    assert '"notes("' in asked(site)["grammar"] and '"timer("' not in asked(site)["grammar"]
+
+
+def test_vllm_is_held_to_a_grammar(opened: Opened, site: Site) -> None:
+    def answer(request: Request) -> Answer:
+        said = AS_JSON if "response_format" in json.loads(request.body) else TIMER
+        return 200, "application/json", json.dumps({**json.loads(completion(said)), "prompt_logprobs": None, "kv_transfer_params": None}).encode()
+
+    site.routes["/v1/chat/completions"] = answer
+    router = opened()
+    assert [router.route("x").calls for _ in range(2)] == [parsed(TIMER)] * 2
+    assert ways(site) == ["schema", "grammar of vllm"]
+    assert asked(site)["structured_outputs"]["grammar"].startswith('root ::= " "? answer\n')
+
+
+@pytest.mark.parametrize("said", [(400, '{"error": {"code": 400, "message": "Failed to initialize samplers: failed to parse grammar"}}'), "Sure!"])
+def test_a_server_without_a_grammar_is_asked_for_json(opened: Opened, site: Site, said: str | tuple[int, str]) -> None:
+    def answer(request: Request) -> Answer | None:
+        if "grammar" in json.loads(request.body) and isinstance(said, tuple):
+            return said[0], "application/json", said[1].encode()
+        body = {**json.loads(completion(str(said) if "grammar" in json.loads(request.body) else AS_JSON)), "timings": {"prompt_n": 1}}
+        return 200, "application/json", json.dumps(body).encode()
+
+    site.routes["/v1/chat/completions"] = answer
+    router = opened()
+    assert [router.route("x").calls for _ in range(3)] == [parsed(TIMER)] * 3
+    assert ways(site) == ["schema", "grammar", "schema", "schema"]
+
+
+def test_a_call_of_the_grammar_that_is_not_valid_says_nothing_of_the_server(opened: Opened, site: Site) -> None:
+    """GBNF cannot say all that a type refuses."""
+    answering(site, lambda request: AS_JSON if "response_format" in request else 'timer(duration="blue")', Server="llama.cpp")
+    router = opened()
+    assert [router.route("x").invalid for _ in range(3)] == [None, 'timer(duration="blue")', 'timer(duration="blue")']
+    assert ways(site) == ["schema", "grammar", "grammar"]
+
+
+def test_what_is_remembered_is_of_one_server_and_one_model_and_not_for_ever(opened: Opened, site: Site, tmp_path: Path) -> None:
+    answering(site, lambda request: TIMER)
+    opened().route("x")
+    memory = tmp_path / "cache" / "servers.json"
+    assert list(json.loads(memory.read_text())) == [f"{site.url}/v1 tiny"]
+    configured(tmp_path, f'[router]\nengine = "openai"\nmodel = "large"\nbase_url = "{site.url}/v1"\n').route("x")
+    assert ways(site) == ["schema", "schema"]
+    known = json.loads(memory.read_text())
+    assert len(known) == 2
+    known[f"{site.url}/v1 tiny"]["time"] -= 8 * 86_400
+    memory.write_text(json.dumps(known))
+    opened().route("x")
+    assert ways(site) == ["schema"] * 3
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"KEY": 1}', '{"KEY": {"time": "now"}}', '{"KEY": {"time": 1e12}}', '{"KEY": {"time": NOW, "lacks": 3}}'])
+def test_a_damaged_memory_is_none(opened: Opened, site: Site, tmp_path: Path, text: str) -> None:
+    answering(site, lambda request: AS_JSON)
+    (tmp_path / "cache").mkdir()
+    (tmp_path / "cache" / "servers.json").write_text(text.replace("KEY", f"{site.url}/v1 tiny").replace("NOW", str(time.time())))
+    assert opened().route("x").calls == parsed(TIMER)
+    opened().route("x")
+    assert ways(site) == ["schema"] * 2
+
+
+def test_a_memory_that_cannot_be_written_costs_a_request(opened: Opened, site: Site, tmp_path: Path) -> None:
+    answering(site, lambda request: "Sure!" if "response_format" in request else TIMER)
+    (tmp_path / "cache").write_text("a file where the folder should be")
+    for _ in range(2):
+        router = opened()
+        assert [router.route("x").calls for _ in range(2)] == [parsed(TIMER)] * 2
+    assert ways(site) == ["schema", "tools", "text"] * 2
 
 
 def test_a_request_that_stays_refused_ends(opened: Opened, site: Site) -> None:
@@ -314,7 +492,7 @@ def test_a_request_that_stays_refused_ends(opened: Opened, site: Site) -> None:
 def fails(router: OpenAIRouter) -> str:
     with pytest.raises((ModelError, NetworkError)) as caught:
         router.route("set a timer for five minutes")
-    return str(caught.value).replace(router._host, "HOST")
+    return str(caught.value).replace(router._server.host, "HOST")
 
 
 @pytest.mark.parametrize(
@@ -368,7 +546,7 @@ def test_garbage(opened: Opened, site: Site, body: bytes) -> None:
 
 
 def test_an_endless_answer_is_not_read_to_its_end(opened: Opened, site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine, "MAX_BYTES", 1000)
+    monkeypatch.setattr(wire, "MAX_BYTES", 1000)
     says(site, "x" * 2000)
     assert "cannot be read" in fails(opened())
 
@@ -388,10 +566,72 @@ def begin(request: Request, length: int) -> None:
 
 
 def test_a_silent_server(opened: Opened, site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine, "SILENT_SECONDS", 0.2)
+    monkeypatch.setattr(wire, "SILENT_SECONDS", 0.2)
     site.hang("/v1/chat/completions")
     assert fails(opened()) == SLOW
     assert len(site.requests) == 1
+
+
+def busy(site: Site, *waits: str | None, status: int = 429) -> None:
+    """Refuse as many requests as there are waits, with these Retry-After, and answer the next."""
+    left = list(waits)
+
+    def answer(request: Request) -> Answer | None:
+        if not left:
+            return 200, "application/json", completion(AS_JSON)
+        request.send_response(status)
+        wait = left.pop(0)
+        if wait is not None:
+            request.send_header("Retry-After", wait)
+        request.send_header("Content-Length", "0")
+        request.end_headers()
+        return None
+
+    site.routes["/v1/chat/completions"] = answer
+
+
+def http_date(seconds: float) -> str:
+    return formatdate(time.time() + seconds, usegmt=True)
+
+
+@pytest.mark.parametrize("wait", ["0", "1", " 0 ", http_date(-3600)])
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_server_that_is_busy_for_a_moment_is_asked_again(opened: Opened, site: Site, wait: str, status: int) -> None:
+    busy(site, wait, status=status)
+    router = opened()
+    assert router.route("x").calls == parsed(TIMER)
+    assert (len(site.requests), router.spent.requests) == (2, 2)
+
+
+@pytest.mark.parametrize(
+    ("waits", "mend", "requests"),
+    [
+        (["120"], "wait 120 seconds", 1),
+        (["1", "1"], "wait 1 second", 2),  # asked again once
+        ([None], "wait a little", 1),
+        (["soon"], "wait a little", 1),
+        (["-1"], "wait a little", 1),
+        (["9" * 400], "wait a little", 1),
+        (["Fri, 99 Nov 2026 99:00:00 GMT"], "wait a little", 1),
+    ],
+)  # fmt: skip
+def test_a_server_that_stays_busy(opened: Opened, site: Site, waits: list[str | None], mend: str, requests: int) -> None:
+    busy(site, *waits)
+    assert fails(opened()) == f"HOST allows no more requests for now; {mend}, or check the account's limits."
+    assert len(site.requests) == requests
+
+
+def test_all_requests_of_a_route_share_one_time(opened: Opened, site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that answers each way with nonsense, each time slowly, does not take several times as long."""
+    monkeypatch.setattr(engine, "TOTAL_SECONDS", 0.4)
+
+    def slowly(request: dict[str, Any]) -> str:
+        site.closing.wait(0.25)
+        return "Sure!"
+
+    answering(site, slowly)
+    assert fails(opened()) == SLOW
+    assert len(site.requests) == 2
 
 
 def test_a_server_that_drips(opened: Opened, site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -408,7 +648,7 @@ def test_a_server_that_drips(opened: Opened, site: Site, monkeypatch: pytest.Mon
 
 
 def test_a_server_that_stalls_within_its_answer(opened: Opened, site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine, "SILENT_SECONDS", 0.2)
+    monkeypatch.setattr(wire, "SILENT_SECONDS", 0.2)
 
     def stall(request: Request) -> None:
         begin(request, 10_000)
