@@ -43,11 +43,16 @@ class Dispatcher:
         host = host or SilentHost()
         return cls(registry, host, Database(settings.paths.data / DATABASE_NAME, host.say), settings)
 
-    def run(self, call: Call) -> Result:
-        """Do what the call says. Failure is a Result too: `ok` is False, `speech` one sentence, `error` what it was."""
+    def run(self, call: Call, host: Host | None = None) -> Result:
+        """Do what the call says. Failure is a Result too: `ok` is False, `speech` one sentence, `error` what it was.
+
+        Args:
+            call: what to do.
+            host: who this one run talks through, in place of the dispatcher's own.
+        """
         if call.name == OTHER:
             return Result(call, "", ok=False, ms=0.0)
-        return self._result(call, lambda: self._prepare(call))
+        return self._result(call, lambda: self._prepare(call, host))
 
     def undo(self, skill: str, value: Any) -> Result:
         """Take back what a run of the skill left `value` for."""
@@ -70,14 +75,14 @@ class Dispatcher:
         undo = job.context.left_for_undo if job.spec.undo else None
         return Result(call, speech.text, ok=True, ms=_since(start), undo=undo, said=speech.said)
 
-    def _prepare(self, call: Call) -> _Job:
+    def _prepare(self, call: Call, host: Host | None) -> _Job:
         """Everything before the skill runs. What the user confirms is the very call that runs, in canonical words."""
         spec = self._spec(call.name)
         call = spec.canonical(call)
         question = _question(spec, call)
         if question and not self.confirmed(question):
             raise NotConfirmed(f"{spec.name} was not confirmed", "nothing was done")
-        return _Job(spec, self._context(spec, call))
+        return _Job(spec, self._context(spec, call, host=host))
 
     def _prepare_undo(self, skill: str, value: Any) -> _Job:
         spec = self._spec(skill)
@@ -93,9 +98,9 @@ class Dispatcher:
             )
         return spec
 
-    def _context(self, spec: SkillSpec, call: Call, undo_value: Any = None) -> SkillContext:
+    def _context(self, spec: SkillSpec, call: Call, undo_value: Any = None, host: Host | None = None) -> SkillContext:
         settings = self._settings.for_skill(spec.name)
-        return SkillContext(call, self._host, self.database, settings, Clock(spec.deadline), undo_value)
+        return SkillContext(call, host or self._host, self.database, settings, Clock(spec.deadline), undo_value)
 
     def confirmed(self, question: str) -> bool:
         """Ask the user yes or no; False where nobody can answer."""

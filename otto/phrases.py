@@ -11,10 +11,11 @@ import json
 import os
 import random
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -156,6 +157,22 @@ class PhraseBook:
                 return ordered[0] if len(ordered) == 1 else None
         return None
 
+    def begins(self, text: str) -> bool:
+        """Whether the text is the beginning of a phrase and not all of one: "set a timer for"."""
+        words = split_words(text)
+        return any(self._leads_on(self._root, text, words[first:last]) for first, last in without_fillers([word.text for word in words]) if last == len(words))
+
+    def wording(self, call: Call) -> str | None:
+        """A sentence that asks for the call, in the commonest words of its skill's templates; None where no template has just its arguments."""
+        given = {name: str(value) for name, value in call.arguments.items()}
+        own = [template for template in self.templates if template.skill == call.name]
+        pairs = Counter(pair for template in own for pair in pairwise(map(str, template.tokens)))
+        fitting = [template for template in own if _says_just(template, given)]
+        if not fitting:
+            return None
+        best = max(fitting, key=lambda template: sum(pairs[pair] for pair in pairwise(map(str, template.tokens))) / len(template.tokens))
+        return " ".join(given[token.parameter] if isinstance(token, Slot) else token for token in best.tokens).replace(" 's", "'s")
+
     def sample(self, rng: random.Random, skill: str | None = None) -> tuple[str, Call]:
         """A sentence of a template with values of other examples, and its call. Raises ValueError where there is no template."""
         templates = [template for template in self.templates if skill in (None, template.skill)]
@@ -197,6 +214,20 @@ class PhraseBook:
                 node = node.slots.setdefault((phrase.skill, name), _Node())
         node.ends.add((phrase.skill, phrase.fixed))
         return Template(phrase.skill, tuple(tokens), phrase.fixed)
+
+    def _leads_on(self, node: _Node, text: str, words: tuple[Word, ...]) -> bool:
+        """Whether a template goes on after the words, and none ends with them."""
+        if not words:
+            return not node.ends and node is not self._root
+        following = node.words.get(words[0].text)
+        if following and self._leads_on(following, text, words[1:]):
+            return True
+        return any(
+            self._leads_on(after, text, words[end:])
+            for key, after in node.slots.items()
+            for end in range(1, len(words) + 1)
+            if self._known_value(key, text, words[:end]) is not None
+        )
 
     def _matches(self, text: str, words: tuple[Word, ...]) -> Iterator[_Match]:
         def walk(node: _Node, at: int, literal: int, said: dict[tuple[str, str], str]) -> Iterator[_Match]:
@@ -241,6 +272,13 @@ class PhraseBook:
     def _sayable(self, skill: str, parameter: str) -> list[str]:
         kind = self._specs[skill].parameter(parameter).spoken
         return [*self.values(skill, parameter), *(kind.samples if kind else ())]
+
+
+def _says_just(template: Template, given: Mapping[str, str]) -> bool:
+    """Whether the template's slots and fixed arguments are these, no more and no fewer."""
+    slots = [token.parameter for token in template.tokens if isinstance(token, Slot)]
+    fixed = {name: str(value) for name, value in template.fixed}
+    return sorted([*slots, *fixed]) == sorted(given) and all(given[name] == value for name, value in fixed.items())
 
 
 def _is_open(parameter: Parameter) -> bool:

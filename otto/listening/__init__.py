@@ -1,0 +1,1 @@
+"""Listening all day: what is heard becomes turns, replies are spoken, and questions are asked and answered by voice."""
