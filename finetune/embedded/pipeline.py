@@ -32,7 +32,9 @@ from finetune.embedded.train import LlamaSettings, train_llama
 from otto.call import Call
 from otto.examples import read_example_file
 from otto.phrases import PhraseBook
+from otto.promptformat import PromptFormat
 from otto.registry import Registry
+from otto.router.causal import EMBEDDED
 from otto.router.embedded import Calibration
 from otto.router.encoder import Encoder
 from otto.router.lessons import Label, Lesson, lessons_of
@@ -79,7 +81,7 @@ def run(plan: Plan, say: Callable[[str], None] = print) -> dict[str, Any]:
     else:
         say(f"The Llama: {plan.llama.steps} steps; its log is {plan.work / 'log.jsonl'}")
         train_llama(_sources(specs, split, corpora), plan.llama, plan.work)
-    export_llama(model, plan.out)
+    export_llama(model, plan.out, PromptFormat.of(EMBEDDED, {}).to_json())
     _make_encoder(plan, split, corpora, say)
     encoder = Encoder(plan.out)
     say("The tagger")

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from finetune.embedded.begun import MEND, check_settings, keep_settings
 from finetune.embedded.sample import Source, Step, steps
 from otto.errors import UsageError
-from otto.router.llama import EOS
+from otto.router.causal import EOS
 
 if TYPE_CHECKING:
     import torch

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from finetune.config import Evaluation
 from finetune.data.split import TRAIN
@@ -16,6 +16,9 @@ from finetune.stages import answers, model
 from finetune.stages.training import quiet
 from otto.call import Call
 from otto.errors import CallSyntaxError, MissingExtra, OttoError, UsageError
+
+if TYPE_CHECKING:
+    from otto.router.causal import CausalModel
 
 MOST_TOKENS = 128  # of an answer
 _PROMPT_TOKENS = 8192  # the longest that the llama.cpp of a comparison takes
@@ -95,10 +98,24 @@ def _merged_answers(folder: Path, source: Source, cases: Cases) -> list[str]:
 
 
 def _onnx_answers(folder: Path, cases: Cases) -> list[str]:
-    from otto.router.llama import Llama
+    from otto.router.causal import CausalModel
 
-    llama = Llama(folder)
-    return [llama.complete(prompt, MOST_TOKENS) for prompt in cases.prompts]
+    causal = CausalModel(folder)
+    return [_written(causal, prompt) for prompt in cases.prompts]
+
+
+def _written(causal: CausalModel, prompt: str) -> str:
+    """What a model writes behind a prompt, greedily, under no grammar."""
+    past, cache, unread = 0, causal.empty_cache(), causal.encode(prompt)
+    written: list[int] = []
+    while len(written) < MOST_TOKENS:
+        logits, cache = causal.run(unread, past, cache)
+        past += len(unread)
+        unread = [int(logits.argmax())]
+        if unread == [causal.end]:
+            break
+        written += unread
+    return str(causal.tokenizer.decode(written, skip_special_tokens=False))
 
 
 def _gguf_answers(folder: Path, cases: Cases) -> list[str]:

@@ -13,6 +13,7 @@ from finetune.stages.training import quiet
 from otto.errors import ModelError, UsageError
 from otto.prompt import whole_template
 from otto.promptformat import TEXT, PromptFormat
+from otto.router.causal import EMBEDDED
 
 _FLOAT32 = 4  # bytes
 _ROOM = 1.15  # what loading takes beside the weights
@@ -64,7 +65,7 @@ def save_merged(network: Any, tokenizer: Any, source: Source, folder: Path) -> N
     stored = AutoConfig.from_pretrained(source.settings.base, local_files_only=True).dtype
     with quiet():
         (network.to(stored) if stored else network).save_pretrained(folder, max_shard_size="4GB")
-        if source.family != "embedded":
+        if source.family != EMBEDDED:
             tokenizer.chat_template = chat_template(prompt, tokenizer.convert_ids_to_tokens(model.end_token(tokenizer, source.family)))
         tokenizer.save_pretrained(folder)
     (folder / TEXT).write_text(whole_template(source.family) + "\n", encoding="utf-8")

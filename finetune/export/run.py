@@ -19,9 +19,9 @@ from finetune.export.source import Source
 from finetune.stages.endings import no_room
 from otto.errors import StoreError, UsageError
 from otto.promptformat import TEXT, PromptFormat
+from otto.router.causal import EMBEDDED
 
 MERGED, ONNX, GGUF = TARGETS = ("merged", "onnx", "gguf")
-EMBEDDED = "embedded"  # the prompt of the embedded router
 ONNX_BYTES = 2**31  # the most that one ONNX file holds
 Note = Callable[[str], None]
 

@@ -6,10 +6,9 @@ about is not asked of the model; and a text can only be words of the utterance.
 
 from __future__ import annotations
 
-import json
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,12 +18,13 @@ from otto.call import Call
 from otto.errors import ModelError, OttoError
 from otto.grammar import span_grammar
 from otto.messages import Route
-from otto.prompt import embedded_prefix, embedded_suffix
+from otto.prompt import embedded_prefix, embedded_suffix, read_own
 from otto.registry import Registry
 from otto.router.arguments import build_call
 from otto.router.base import NOTHING
+from otto.router.causal import EMBEDDED, CausalModel, Prefix
 from otto.router.encoder import WEIGHTS
-from otto.router.onnx import MEND, open_session
+from otto.router.prompted import PromptedLlama
 from otto.router.retriever import Retriever
 from otto.skill import OTHER, SkillSpec
 from otto.words import split_words
@@ -32,7 +32,6 @@ from otto.words import split_words
 if TYPE_CHECKING:
     from otto.config import Settings
 
-EOS = "<eos>"
 MAX_TOKENS = 96  # of a call
 MAX_WORDS = 80  # of an utterance that is read to its end
 MOST_LISTED = 24  # skills in the cached list; with more, the model is shown the likely ones
@@ -50,92 +49,29 @@ class Reading:
     choices: int  # tokens that it chose; the others were forced by the grammar
 
 
-@dataclass(frozen=True)
-class _Prefix:
-    """A skill list that the model has read."""
-
-    length: int  # tokens
-    cache: dict[str, Any]  # past_key_values.* → OrtValue
-
-
 class Llama:
-    """The model's files and its tokenizer.
+    """The model, asked with the embedded prompt.
 
     Raises:
         ModelError: a file is missing or damaged.
+        UsageError: it was tuned with another prompt.
     """
 
-    def __init__(self, folder: Path = WEIGHTS) -> None:
-        import llguidance
-        from tokenizers import Tokenizer
+    def __init__(self, weights: Path | CausalModel = WEIGHTS) -> None:
+        self._model = weights if isinstance(weights, CausalModel) else CausalModel(weights)
+        self._model.require_prompt(EMBEDDED)
 
-        self._session = open_session(folder / "llama.onnx")
-        try:
-            stored = json.loads((folder / "llama.json").read_text(encoding="utf-8"))
-            text = json.dumps(stored["tokenizer"])
-            self._tokenizer = Tokenizer.from_str(text)
-            self._end = self._tokenizer.token_to_id(stored.get("eos", EOS))
-            self._guide = llguidance.LLTokenizer(text, eos_token=self._end)
-            self._sizes = stored["sizes"]
-        except Exception as error:  # noqa: BLE001  the tokenizer libraries raise bare Exception
-            raise ModelError(f"The model's file llama.json cannot be read ({error})", MEND) from None
-        self._outputs = [output.name for output in self._session.get_outputs()]
-
-    def read(self, specs: Sequence[SkillSpec]) -> _Prefix:
+    def read(self, specs: Sequence[SkillSpec]) -> Prefix:
         """Have the model read a skill list."""
-        ids = self._tokenizer.encode(embedded_prefix(specs)).ids
-        _, cache = self._run(ids, 0, self._empty_cache())
-        return _Prefix(len(ids), cache)
+        return self._model.read(self._model.encode(embedded_prefix(specs)))
 
-    def complete(self, prompt: str, most: int) -> str:
-        """What the model writes behind a prompt, of `most` tokens: greedily, under no grammar."""
-        ids = self._tokenizer.encode(prompt, add_special_tokens=False).ids
-        past, cache = 0, self._empty_cache()
-        written: list[int] = []
-        while len(written) < most:
-            logits, cache = self._run(ids, past, cache)
-            past += len(ids)
-            best = int(logits.argmax())
-            if best == self._end:
-                break
-            written.append(best)
-            ids = [best]
-        return str(self._tokenizer.decode(written, skip_special_tokens=False))
-
-    def write(self, specs: Sequence[SkillSpec], prefix: _Prefix, text: str) -> Reading:
+    def write(self, specs: Sequence[SkillSpec], prefix: Prefix, text: str) -> Reading:
         """The call that the model writes for a text, greedily, under the grammar of the skills and the text's words."""
-        import llguidance
-        import llguidance.numpy
-        import numpy as np
-
         words = [word.text for word in split_words(text)[:MAX_WORDS]]
         said = " ".join(words)
-        matcher = llguidance.LLMatcher(self._guide, llguidance.LLMatcher.grammar_from_lark(span_grammar(specs, said, checked=False)))
-        ids = self._tokenizer.encode(embedded_suffix(said)).ids
-        past, cache = prefix.length, prefix.cache
-        mask = llguidance.numpy.allocate_token_bitmask(1, self._guide.vocab_size)
-        written: list[int] = []
-        total, choices = 0.0, 0
-        while len(written) < MAX_TOKENS:
-            forced = matcher.compute_ff_tokens()
-            if forced:
-                matcher.consume_tokens(forced)
-                written += forced
-                ids = [*ids, *forced]
-            if matcher.is_stopped():
-                break
-            logits, cache = self._run(ids, past, cache)
-            past += len(ids)
-            llguidance.numpy.fill_next_token_bitmask(matcher, mask, 0)
-            allowed = np.unpackbits(mask[0].view(np.uint8), bitorder="little")[: len(logits)].astype(bool)
-            logits = np.where(allowed, logits, -np.inf)
-            best = int(logits.argmax())
-            total += float(logits[best] - _log_sum(logits))
-            choices += 1
-            matcher.consume_token(best)
-            written.append(best)
-            ids = [best]
-        return self._reading(self._tokenizer.decode(written, skip_special_tokens=True), words, total, choices)
+        ids = self._model.encode(embedded_suffix(said))
+        written = self._model.write(span_grammar(specs, said, checked=False), ids, prefix, MAX_TOKENS)
+        return self._reading(written.text, words, written.log_probability, written.choices)
 
     def _reading(self, text: str, words: Sequence[str], log_probability: float, choices: int) -> Reading:
         try:
@@ -153,35 +89,15 @@ class Llama:
                     spans.append(Span(name, *span))
         return Reading(call.name, tuple(spans), tuple(fixed), log_probability, choices)
 
-    def _run(self, ids: Sequence[int], past: int, cache: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
-        """The logits after the last token, float32[vocabulary], and the cache with these tokens."""
-        import numpy as np
-        import onnxruntime
-
-        inputs = dict(cache)
-        inputs["input_ids"] = onnxruntime.OrtValue.ortvalue_from_numpy(np.array([ids], np.int64))
-        inputs["attention_mask"] = onnxruntime.OrtValue.ortvalue_from_numpy(np.ones((1, past + len(ids)), np.int64))
-        found = dict(zip(self._outputs, self._session.run_with_ort_values(self._outputs, inputs), strict=True))
-        logits = found.pop("logits").numpy()[0, -1].astype(np.float32)
-        return logits, {name.replace("present", "past_key_values"): value for name, value in found.items()}
-
-    def _empty_cache(self) -> dict[str, Any]:
-        import numpy as np
-        import onnxruntime
-
-        shape = (1, self._sizes["key_value_heads"], 0, self._sizes["head_size"])
-        empty = onnxruntime.OrtValue.ortvalue_from_numpy(np.zeros(shape, np.float32))
-        return {f"past_key_values.{layer}.{part}": empty for layer in range(self._sizes["layers"]) for part in ("key", "value")}
-
 
 class LlamaReader:
     """The Llama with the list of the installed skills read once."""
 
-    def __init__(self, specs: Sequence[SkillSpec], folder: Path = WEIGHTS) -> None:
-        self._llama = Llama(folder)
+    def __init__(self, specs: Iterable[SkillSpec], weights: Path | CausalModel = WEIGHTS) -> None:
+        self._llama = Llama(weights)
         self.update(specs)
 
-    def update(self, specs: Sequence[SkillSpec]) -> None:
+    def update(self, specs: Iterable[SkillSpec]) -> None:
         """Take up changed skills."""
         self._specs = {spec.name: spec for spec in specs if spec.name != OTHER}
         listed = list(self._specs.values())
@@ -195,6 +111,14 @@ class LlamaReader:
         shown = [self._specs[name] for name in likely or self._retriever.nearest(text, LIKELY) if name in self._specs]
         return self._llama.write(shown, self._llama.read(shown), text)
 
+    def route(self, text: str, name: str) -> Route:
+        """The call that the model writes, as the route of a router."""
+        started = time.perf_counter()
+        reading = self.write(text)
+        call = self.call(reading, text)
+        confidence = math.exp(reading.log_probability) if call else 0.0
+        return Route(text, (call or NOTHING,), confidence, name, (time.perf_counter() - started) * 1000)
+
     def call(self, reading: Reading, text: str) -> Call | None:
         """The canonical call of a reading; None where its words are not what the parameters take."""
         if reading.skill not in self._specs:
@@ -203,26 +127,46 @@ class LlamaReader:
 
 
 class LlamaRouter:
-    """The Llama alone."""
+    """The Llama alone: the shipped one, or one that `otto finetune export` wrote, asked with the prompt that it was tuned with."""
 
     name = "llama"
 
     def __init__(self, registry: Registry, settings: Settings | None = None) -> None:
-        self._reader = LlamaReader(list(registry))
+        """Loads the model.
+
+        Raises:
+            ModelError: the weights are not there, or damaged.
+            UsageError: they were tuned with another prompt than they would be asked with.
+        """
+        model = CausalModel(_weights(settings))
+        self._engine: LlamaReader | PromptedLlama
+        if model.family == EMBEDDED:
+            self._engine = LlamaReader(list(registry), model)
+        else:
+            own = read_own(settings.router.prompt if settings else "", model.family, model.folder.name)
+            model.require_prompt(model.family, own)
+            self._engine = PromptedLlama(registry, model, own)
 
     def update(self, registry: Registry) -> None:
         """Take up changed skills."""
-        self._reader.update(list(registry))
+        self._engine.update(registry)
 
     def route(self, text: str) -> Route:
         """The call that the model writes; `other()` where its words fit no parameter. The confidence is the model's own."""
-        started = time.perf_counter()
         if not split_words(text):
             return Route(text, (NOTHING,), 1.0, self.name, 0.0)
-        reading = self._reader.write(text)
-        call = self._reader.call(reading, text)
-        confidence = math.exp(reading.log_probability) if call else 0.0
-        return Route(text, (call or NOTHING,), confidence, self.name, (time.perf_counter() - started) * 1000)
+        return self._engine.route(text, self.name)
+
+
+def _weights(settings: Settings | None) -> Path:
+    """The folder of the model: the one in the settings where they are for this router, else what Otto ships."""
+    if settings is None or settings.router.engine != LlamaRouter.name or not settings.router.model:
+        return WEIGHTS
+    folder = settings.paths.models / Path(settings.router.model).expanduser()
+    if not (folder / "llama.onnx").is_file():
+        mend = "export it with `otto finetune export RUN --to onnx`, or choose another with `otto config set router.model FOLDER`"
+        raise ModelError(f"There is no model of the router llama in {folder}", mend)
+    return folder
 
 
 def _place(said: str, words: Sequence[str], taken: Sequence[Span]) -> tuple[int, int] | None:
@@ -231,11 +175,3 @@ def _place(said: str, words: Sequence[str], taken: Sequence[Span]) -> tuple[int,
     places = [(at, at + len(wanted) - 1) for at in range(len(words) - len(wanted) + 1) if list(words[at : at + len(wanted)]) == wanted]
     free = [place for place in places if not any(span.first <= place[1] and place[0] <= span.last for span in taken)]
     return next(iter(free or places), None)
-
-
-def _log_sum(logits: Any) -> float:
-    """log of the sum of exponentials of float32[n]."""
-    import numpy as np
-
-    top = float(logits.max())
-    return top + math.log(float(np.exp(logits - top).sum()))

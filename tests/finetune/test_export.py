@@ -17,7 +17,8 @@ from finetune.embedded.export import export_llama  # noqa: E402  after the skips
 from finetune.embedded.train import train_tokenizer  # noqa: E402
 from otto.errors import MissingExtra, ModelError  # noqa: E402
 from otto.prompt import embedded_prefix, embedded_suffix  # noqa: E402
-from otto.router.llama import EOS, Llama, LlamaReader  # noqa: E402
+from otto.router.causal import EOS, CausalModel  # noqa: E402
+from otto.router.llama import LlamaReader  # noqa: E402
 from tests.finetune import tiny  # noqa: E402
 
 
@@ -75,9 +76,9 @@ def far(one: Any, other: Any) -> float:
 @pytest.mark.parametrize("text", TEXTS, ids=["a sentence", "a call", "a whole prompt"])
 def test_the_logits_are_those_of_torch(text: str, checkpoint: Path, exported: Path) -> None:
     """Weights of 8 bits: steps of a 127th of the largest in a block, which may move a logit by a few hundredths of their spread."""
-    llama = Llama(exported)
-    ids = llama._tokenizer.encode(text).ids
-    found, _ = llama._run(ids, 0, llama._empty_cache())
+    model = CausalModel(exported)
+    ids = model.encode(text)
+    found, _ = model.run(ids, 0, model.empty_cache())
     wanted = logits(checkpoint, ids)
     assert found.shape == wanted.shape
     assert 0 < far(found, wanted) < 0.05
@@ -85,11 +86,11 @@ def test_the_logits_are_those_of_torch(text: str, checkpoint: Path, exported: Pa
 
 
 def test_the_cached_prefix_changes_nothing(exported: Path) -> None:
-    llama = Llama(exported)
-    ids = llama._tokenizer.encode(TEXTS[2]).ids
-    whole, _ = llama._run(ids, 0, llama._empty_cache())
-    _, cache = llama._run(ids[:50], 0, llama._empty_cache())
-    rest, _ = llama._run(ids[50:], 50, cache)
+    model = CausalModel(exported)
+    ids = model.encode(TEXTS[2])
+    whole, _ = model.run(ids, 0, model.empty_cache())
+    _, cache = model.run(ids[:50], 0, model.empty_cache())
+    rest, _ = model.run(ids[50:], 50, cache)
     assert far(rest, whole) < 1e-3
 
 

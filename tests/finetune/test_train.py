@@ -17,7 +17,7 @@ from finetune.embedded import train  # noqa: E402  after the skips
 from finetune.embedded.sample import Step, steps  # noqa: E402
 from finetune.embedded.train import LlamaSettings, _Trainer, train_llama, train_tokenizer  # noqa: E402
 from otto.errors import UsageError  # noqa: E402
-from otto.router.llama import EOS  # noqa: E402
+from otto.router.causal import EOS  # noqa: E402
 from tests.finetune import tiny  # noqa: E402
 
 
