@@ -117,6 +117,13 @@ class Wake(_Table):
     reply: Literal["chime", "yes", "none"] = "chime"  # what tells that it listens
 
 
+class Listen(_Table):
+    """How `otto listen` goes about it."""
+
+    mode: Literal["wake", "push", "continuous"] = "wake"
+    sleep_minutes: float = Field(default=10, ge=0, le=1440)  # quiet minutes after which continuous listening sleeps; 0 is never
+
+
 class User(_Table):
     location: str = ""
     timezone: Timezone = ""
@@ -136,6 +143,7 @@ class Settings(_Table):
     router: Router = Router()
     audio: Audio = Audio()
     wake: Wake = Wake()
+    listen: Listen = Listen()
     voice: Voice = Voice()
     user: User = User()
     openai: OpenAI = OpenAI()

@@ -13,6 +13,7 @@ from otto.errors import OttoError
 
 if TYPE_CHECKING:
     from otto.assistant import Assistant
+    from otto.context import Host
 
 ANNOUNCE_SECONDS = 1.0  # between two looks at what has come due
 _YES = ("y", "yes", "j", "ja", "si", "oui")
@@ -61,43 +62,46 @@ def opened(
     speech: bool = False,
     json: bool = False,
     dry_run: bool = False,
+    host: Host | None = None,
 ) -> Iterator[Assistant]:
-    """The assistant that the settings describe, talking to this terminal. What came due meanwhile is announced first."""
+    """The assistant that the settings describe, talking to this terminal or another host. What came due meanwhile is announced first."""
     from otto.assistant import Assistant
     from otto.config import load_settings
 
     warn = Warnings()
     assistant = Assistant.open(
-        load_settings(), TerminalHost(quiet=json), router=router, stt=stt, speech=speech, warn=warn
+        load_settings(), host or TerminalHost(quiet=json), router=router, stt=stt, speech=speech, warn=warn
     )
     try:
         for problem in assistant.registry.problems:
             warn(f"A skill was left out: {problem}")
-        if not dry_run:
+        if not dry_run and host is None:
             announce(assistant, warn)
         yield assistant
     finally:
         assistant.close()
 
 
-def announce(assistant: Assistant, warn: Callable[[str], None]) -> None:
+def announce(assistant: Assistant, warn: Callable[[str], None], tell: Callable[[str], None] | None = None) -> None:
     """Say what has come due. A database that cannot be read is a warning: the command itself may not need it."""
     try:
         for sentence in assistant.announcements():
-            note(f"♪ {sentence}", "bold")
+            if tell:
+                tell(sentence)
+            else:
+                note(f"♪ {sentence}", "bold")
     except OttoError as error:
         warn(str(error))
 
 
 @contextmanager
-def announcing(assistant: Assistant) -> Iterator[None]:
-    """Announce timers and alarms the second they come due, whatever else is going on."""
+def announcing(assistant: Assistant, tell: Callable[[str], None], warn: Callable[[str], None]) -> Iterator[None]:
+    """Announce timers and alarms the second they come due, whatever else is going on, from a thread of its own."""
     ended = threading.Event()
-    warn = Warnings()
 
     def watch() -> None:
         while not ended.wait(ANNOUNCE_SECONDS):
-            announce(assistant, warn)
+            announce(assistant, warn, tell)
 
     thread = threading.Thread(target=watch, daemon=True)
     thread.start()

@@ -19,7 +19,7 @@ from otto.listening.answers import chosen, choice_grammar, is_cancelled, yes_no,
 from otto.listening.correction import corrected
 from otto.listening.doubt import Doubt, doubt_of
 from otto.listening.early import EarlyStart
-from otto.listening.events import Event, Ignored, Said, TurnDone, Warned
+from otto.listening.events import Announced, Event, Ignored, Said, TurnDone, Warned
 from otto.listening.hearing import Heard, Mark
 from otto.messages import NotRecognized, Reading, Result, SpeechGrammar, Transcript, Turn
 from otto.phrases import PhraseBook
@@ -80,6 +80,7 @@ class Conversation:
         self._waiting = 0  # jobs that are not done
         self._last: Turn | None = None
         self._reply = ""
+        self._warned: set[str] = set()
         self.question: Question | None = None
         self.turns = 0
         self._closed = False
@@ -122,6 +123,16 @@ class Conversation:
     def tell(self, text: str) -> None:
         """Say something, from any thread."""
         self._post(lambda: self._say(text))
+
+    def announce(self, text: str) -> None:
+        """Tell what has come due, from any thread."""
+        self._post(lambda: self._announce(text))
+
+    def warn(self, sentence: str) -> None:
+        """Show what does not work, once for each sentence, from any thread."""
+        if sentence not in self._warned:
+            self._warned.add(sentence)
+            self._post(lambda: self._show(Warned(sentence)))
 
     def ask(self, question: str, expected: SpeechGrammar | None = None) -> str | None:
         """Ask and wait for the answer, in the thread of the turn; None where there is none, or the speaker wants nothing of it."""
@@ -266,6 +277,10 @@ class Conversation:
 
     def _say(self, text: str) -> None:
         self._show(Said(text))
+        self._voice.say(text)
+
+    def _announce(self, text: str) -> None:
+        self._show(Announced(text))
         self._voice.say(text)
 
     def _post(self, work: Callable[[], None]) -> None:

@@ -65,6 +65,13 @@ class Said:
 
 
 @dataclass(frozen=True)
+class Announced:
+    """What has come due: a timer, an alarm."""
+
+    text: str
+
+
+@dataclass(frozen=True)
 class Woken:
     word: str  # the wake word, or what else opened its ears: "Enter", "wake up"
 
@@ -86,7 +93,7 @@ class Ended:
     overflows: int  # times that sound was lost, for this machine was too busy
 
 
-Event: TypeAlias = StateChanged | Level | Partial | TurnDone | Ignored | Said | Woken | Warned | Ended
+Event: TypeAlias = StateChanged | Level | Partial | TurnDone | Ignored | Said | Announced | Woken | Warned | Ended
 
 
 class View(Protocol):

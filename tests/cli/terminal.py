@@ -38,17 +38,20 @@ class TableRouter:
 
 
 class ScriptedEngine:
-    """Hears the texts of a list, one an utterance, whatever the sound is; None is not recognised."""
+    """Hears the texts of a list, one a sentence, whatever the sound is and however often it is asked; None is not recognised."""
 
     name = "scripted"
 
     def __init__(self, texts: list[str | None]) -> None:
         self.texts = texts
+        self._heard: dict[float, str | None] = {}  # when a sentence began → its text
 
     def transcribe(self, utterance: Utterance, expected: SpeechGrammar | None = None) -> Transcript | NotRecognized:
         assert utterance.samples.dtype == "int16"
         assert 0 < len(utterance.samples) < 30 * SAMPLE_RATE
-        text = self.texts.pop(0) if self.texts else None
+        if utterance.start not in self._heard:
+            self._heard[utterance.start] = self.texts.pop(0) if self.texts else None
+        text = self._heard[utterance.start]
         return Transcript(text, self.name, 12.0, 0.9) if text else NotRecognized("outside the grammar", self.name, 11.0, "tell the time")
 
 

@@ -59,9 +59,12 @@ class Listening:
         self._process.stdin.write("\n")
         self._process.stdin.flush()
 
-    def end_of_input(self) -> int:
+    def close_input(self) -> None:
         assert self._process.stdin
         self._process.stdin.close()
+
+    def end_of_input(self) -> int:
+        self.close_input()
         return self._process.wait(PATIENCE)
 
     def ctrl_c(self) -> int:
@@ -124,38 +127,87 @@ def listening(home: Path) -> Iterator[Callable[..., Listening]]:
         process.kill()
 
 
+def turns(otto: Listening) -> list[dict[str, Any]]:
+    return [event for event in map(json.loads, otto.out) if event["event"] == "turn"]
+
+
+def states(otto: Listening) -> list[str]:
+    return [event["state"] for event in map(json.loads, otto.out) if event["event"] == "state"]
+
+
 def test_continuous_does_what_is_said_until_ctrl_c(listening: Callable[..., Listening], speak: Callable[[], None]) -> None:
-    otto = listening("take a note buy milk|read my notes", "--continuous", "--json")
-    otto.wait_for(lambda: "Listening. Ctrl-C ends it.\n" in otto.err)
+    otto = listening("take a note buy milk|read my notes", "--continuous", "--json", "--silent")
+    otto.wait_for(lambda: states(otto) == ["listening"])
     speak()
-    otto.wait_for(lambda: len(otto.out) == 1)
+    otto.wait_for(lambda: len(turns(otto)) == 1)
     speak()
-    otto.wait_for(lambda: len(otto.out) == 2)
-    first, second = map(json.loads, otto.out)
+    otto.wait_for(lambda: len(turns(otto)) == 2)
+    first, second = turns(otto)
     assert (first["heard"], first["results"][0]["speech"]) == ("take a note buy milk", "Noted: buy milk")
     assert second["results"][0]["speech"] == "1 note: buy milk."
     assert 0.5 < first["seconds"] < 6
+    assert {"hearing", "listening"} <= set(states(otto))
     assert otto.ctrl_c() == 130
     assert "Traceback" not in "".join(otto.err)
+    ended = json.loads(otto.out[-1])
+    assert (ended["event"], ended["turns"], ended["overflows"]) == ("ended", 2, 0)
+
+
+def test_stray_talk_does_nothing_and_is_not_kept(listening: Callable[..., Listening], speak: Callable[[], None]) -> None:
+    otto = listening("that was a good lunch|undo that", "--continuous", "--json", "--silent")
+    otto.wait_for(lambda: states(otto) == ["listening"])
+    speak()
+    otto.wait_for(lambda: any('"ignored"' in line for line in otto.out))
+    speak()
+    otto.wait_for(lambda: any("There is nothing to undo" in line for line in otto.out))
+    assert turns(otto) == []
+
+
+def test_undo_that_takes_the_last_command_back(listening: Callable[..., Listening], speak: Callable[[], None]) -> None:
+    otto = listening("take a note buy milk|undo that|read my notes", "--continuous", "--json", "--silent")
+    otto.wait_for(lambda: states(otto) == ["listening"])
+    speak()
+    otto.wait_for(lambda: len(turns(otto)) == 1)
+    speak()
+    otto.wait_for(lambda: any('"said"' in line for line in otto.out))
+    speak()
+    otto.wait_for(lambda: len(turns(otto)) == 2)
+    assert turns(otto)[1]["results"][0]["speech"] == "There are no notes."
 
 
 def test_enter_to_talk_and_the_timer_rings(listening: Callable[..., Listening], speak: Callable[[], None]) -> None:
-    otto = listening("one second")
+    otto = listening("one second", "--push", "--silent")
     otto.wait_for(lambda: "Press Enter and speak; Ctrl-C ends it.\n" in otto.err)
     otto.press_enter()
     otto.wait_for(lambda: "Listening …\n" in otto.err)
     speak()
     otto.wait_for(lambda: "  answer  Timer set for 1 second.\n" in otto.out)
     otto.wait_for(lambda: "♪ Your timer for 1 second ran out.\n" in otto.err)
+    otto.wait_for(lambda: "The microphone is closed. Press Enter and speak.\n" in otto.err)
     assert otto.end_of_input() == 0
 
 
 def test_a_command_before_enter_is_not_heard(listening: Callable[..., Listening], speak: Callable[[], None]) -> None:
-    otto = listening("read my notes")
+    otto = listening("read my notes", "--push", "--silent")
     otto.wait_for(lambda: otto.err)
     speak()
     assert otto.end_of_input() == 0
     assert otto.out == []
+
+
+def test_the_end_of_the_input_does_not_end_what_needs_none(listening: Callable[..., Listening], speak: Callable[[], None]) -> None:
+    otto = listening("read my notes", "--continuous", "--json", "--silent")
+    otto.close_input()
+    otto.wait_for(lambda: states(otto) == ["listening"])
+    speak()
+    otto.wait_for(lambda: len(turns(otto)) == 1)
+    assert otto.ctrl_c() == 130
+
+
+def test_two_modes_are_one_too_many(otto: Otto) -> None:
+    ran = otto("listen", "--push", "--continuous")
+    assert (ran.code, ran.out) == (2, "")
+    assert ran.err == "Only one of --wake, --push and --continuous can be; leave the others out.\n"
 
 
 @pytest.mark.usefixtures("table")
