@@ -30,7 +30,7 @@ def describe(settings: AnyStage) -> Iterator[str]:
     share = needed.trained / needed.parameters
     yield f"model     {needed.parameters:,} parameters, of which the adapter adds {needed.trained:,} ({share:.2%})"
     yield f"memory    about {gib(needed.total)}, an estimate: weights {gib(needed.weights)}, adapter {gib(needed.adapter)},"
-    yield f"          activations {gib(needed.activations)}, logits {gib(needed.logits)}"
+    yield f"          activations {gib(needed.activations)}, logits {gib(needed.logits)}" + (f", CUDA {gib(needed.runtime)}" if gpu else "")
     yield f"rows      {len(learn):,} to learn from, {sum(row.split == VALIDATION for row in rows):,} to watch"
     steps = _steps(settings, learn)
     schedule = settings.training

@@ -154,6 +154,16 @@ def test_the_sizes_of_a_mistral_7b_are_those_published(tmp_path: Path) -> None:
     assert memory(settings, sizes, quantised=False, gpu=True).weights == 2 * 7_241_732_096
 
 
+QWEN_7B = Sizes(4096, 11008, 32, 32, 32, 128, 151936, tied=False)  # config.json, as published; its intermediate_size counts two matrices
+
+
+@pytest.mark.parametrize(("length", "measured"), [(256, 11.5), (512, 11.5), (1024, 12.3), (2048, 13.9), (4096, 16.9), (8192, 23.5)])
+def test_the_estimate_is_near_what_was_measured(length: int, measured: float) -> None:
+    """Gigabytes of Q-LoRA with rank 64 and a batch of 1 on an A100: github.com/QwenLM/Qwen, README, "Profiling of Memory and Speed"."""
+    settings = load_stage(shipped("sft"), ["base=x", "training.batch=1", f"training.max_length={length}", "lora.r=64"])
+    assert memory(settings, QWEN_7B, quantised=True, gpu=True).total / 1e9 == pytest.approx(measured, rel=0.16)
+
+
 def test_a_base_without_sizes_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="give base=FOLDER the folder of a Mistral or Llama model"):
         Sizes.read(tmp_path)
