@@ -25,3 +25,17 @@ def tiny_bases(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     from tests.finetune.bases import Bases
 
     return Bases(tmp_path_factory.mktemp("bases"))
+
+
+@pytest.fixture
+def made(tmp_path: Path, tiny_bases: dict[str, Path]) -> dict[str, Path]:
+    """What a supervised stage is given: rows, skills, a base, and a folder that is not there yet."""
+    import torch
+
+    from tests.finetune import bases
+
+    torch.set_num_threads(1)
+    (tmp_path / "skills").mkdir()
+    (tmp_path / "skills" / "toy.py").write_text(bases.SKILLS)
+    data = bases.write_rows(tmp_path / "training.jsonl", bases.rows())
+    return {"data": data, "skills": tmp_path / "skills", "base": tiny_bases["mistral"], "out": tmp_path / "sft"}

@@ -32,20 +32,6 @@ from tests.finetune import bases  # noqa: E402
 Made = dict[str, Path]
 
 
-@pytest.fixture
-def made(tmp_path: Path, tiny_bases: Made) -> Made:
-    """Rows, skills and a base."""
-    torch.set_num_threads(1)
-    (tmp_path / "skills").mkdir()
-    (tmp_path / "skills" / "toy.py").write_text(bases.SKILLS)
-    return {
-        "data": bases.write_rows(tmp_path / "training.jsonl", bases.rows()),
-        "skills": tmp_path / "skills",
-        "base": tiny_bases["mistral"],
-        "out": tmp_path / "sft",
-    }
-
-
 def settings(made: Made, *overrides: str) -> Sft:
     found = load_stage(
         shipped("sft"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from finetune.commands.data import collect, convert, generate, pairs, reflect, tokens
+from finetune.commands.data import artifacts, collect, convert, generate, pairs, reflect, tokens
 from otto.cli.new import new_app
 
 HELP = "Collect, make, convert and count training data."
@@ -14,6 +14,7 @@ def register(app: typer.Typer) -> None:
     """Add the group."""
     data = new_app(help=HELP, no_args_is_help=True)
     data.callback(help=HELP)(lambda: None)
-    for command in (collect.collect, convert.convert, tokens.tokens, generate.generate, pairs.pairs, reflect.reflect):
+    made = (collect.collect, convert.convert, tokens.tokens, generate.generate, pairs.pairs, reflect.reflect)
+    for command in (*made, artifacts.push, artifacts.pull):
         data.command()(command)
     app.add_typer(data, name="data")
