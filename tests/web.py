@@ -50,6 +50,10 @@ class Site:
         threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
         self.url = f"http://127.0.0.1:{self._server.server_port}"
 
+    def asked(self, path: str) -> list[Request]:
+        """The requests for a path."""
+        return [request for request in self.requests if request.path == path]
+
     def serve(self, path: str, body: bytes | str, status: int = 200, kind: str = "application/json") -> str:
         """Answer a path with this; returns its address."""
         content = body.encode() if isinstance(body, str) else body

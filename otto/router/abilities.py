@@ -38,7 +38,7 @@ _WITH_GRAMMAR = (LLAMA_CPP, VLLM)
 class Abilities:
     """What is known of one server with one model."""
 
-    software: str = ""  # LLAMA_CPP, VLLM, or "" for any other
+    software: str | None = None  # LLAMA_CPP, VLLM, "" for any other, None where nobody looked
     lacks: set[str] = field(default_factory=set)  # ways that it refused or did not keep to
     keeps: set[str] = field(default_factory=set)  # ways in which it has answered
     without: set[str] = field(default_factory=set)  # options that it refused
@@ -94,7 +94,7 @@ class Abilities:
         self.lacks.update(way for way in WAYS if way != TEXT)
 
 
-def request_fields(way: str, software: str, registry: Registry) -> dict[str, Any]:
+def request_fields(way: str, software: str | None, registry: Registry) -> dict[str, Any]:
     """The fields of a request for calls of the skills; what the SDK has no name for is in `extra_body`."""
     if way == GRAMMAR:
         # Many models begin an answer with a space.
@@ -107,11 +107,17 @@ def request_fields(way: str, software: str, registry: Registry) -> dict[str, Any
     return {}
 
 
-def software_of(headers: Mapping[str, str], body: Mapping[str, Any]) -> str:
-    """Which software answered, as far as it matters here."""
-    if headers.get("server", "").casefold().startswith("llama.cpp") or "timings" in body:
+def software_of(headers: Mapping[str, str], body: Any) -> str:
+    """Which software answered with a chat completion or its list of models, as far as it matters here."""
+    if headers.get("server", "").casefold().startswith("llama.cpp"):
         return LLAMA_CPP
-    return VLLM if "prompt_logprobs" in body and "kv_transfer_params" in body else ""
+    if not isinstance(body, Mapping):
+        return ""
+    models = body.get("data")
+    owner = models[0].get("owned_by") if isinstance(models, list) and models and isinstance(models[0], Mapping) else ""
+    if owner == "llamacpp" or "timings" in body:
+        return LLAMA_CPP
+    return VLLM if owner == "vllm" or ("prompt_logprobs" in body and "kv_transfer_params" in body) else ""
 
 
 class Memory:
@@ -128,7 +134,7 @@ class Memory:
             if not 0 <= time.time() - known["time"] <= KEPT_SECONDS:
                 return Abilities()
             sets = {name: set(map(str, known[name])) for name in ("lacks", "keeps", "without")}
-            return Abilities(str(known["software"]), **sets)
+            return Abilities(known["software"] and str(known["software"]), **sets)
         except (KeyError, TypeError, AttributeError):
             return Abilities()
 

@@ -93,6 +93,8 @@ class OpenAIRouter:
     def _ask(self, text: str, until: float) -> tuple[Answer, tuple[Call, ...] | None]:
         """The server's answer and its calls; asked for again where it refuses the way, or does not keep to it."""
         known = copy.deepcopy(self._known)  # what is learnt counts once an answer came
+        if known.software is None:
+            known.software = self._server.software(until)
         while True:
             way = known.way
             options = {name: value for name, value in _OPTIONS.items() if name not in known.without}
@@ -105,6 +107,8 @@ class OpenAIRouter:
             calls = read_calls(answer.text, self._registry)
             known.software = answer.software or known.software
             again = known.learn_answer(way, _kept(answer, way), calls is not None)
+            if calls is None and known.way != way:  # its software has a stricter one
+                again = True
             if not again:
                 self._learn(known)
                 return answer, calls

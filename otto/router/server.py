@@ -68,6 +68,17 @@ class ChatServer:
 
         return openai.OpenAI(base_url=self._url, api_key=self._key or "none", max_retries=0)
 
+    def software(self, until: float) -> str:
+        """Which software serves, as its list of models tells; "" where that tells nothing."""
+        import openai
+
+        left = min(CONNECT_SECONDS, until - time.monotonic())
+        try:
+            with self._client.models.with_streaming_response.list(timeout=openai.Timeout(left)) as response:
+                return software_of(response.headers, json.loads(self._body(response.iter_bytes(), time.monotonic() + left)))
+        except Exception:  # noqa: BLE001  whatever is wrong with the server, the question itself will tell
+            return ""
+
     def ask(self, messages: Any, options: Mapping[str, Any], until: float) -> Answer:
         """The model's answer.
 

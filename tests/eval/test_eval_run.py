@@ -316,6 +316,10 @@ def test_changed_cases_are_another_run(files: Path, run: Run) -> None:
 # --- servers and kills
 
 
+def chats(site: Site) -> list[Request]:
+    return site.asked("/v1/chat/completions")
+
+
 def said_to(request: Request) -> str:
     return str(json.loads(request.body)["messages"][-1]["content"])
 
@@ -340,7 +344,7 @@ def many(files: Path) -> list[str]:
 
 def test_a_server_that_dies(many: list[str], files: Path, run: Run, site: Site) -> None:
     def dies(request: Request) -> Answer:
-        return right(request) if len(site.requests) <= 10 else (500, "application/json", b'{"error": {"message": "out of memory"}}')
+        return right(request) if len(chats(site)) <= 10 else (500, "application/json", b'{"error": {"message": "out of memory"}}')
 
     site.routes["/v1/chat/completions"] = dies
     server = {"OTTO_ROUTER_BASE_URL": f"{site.url}/v1"}
@@ -397,15 +401,15 @@ def test_a_kill_loses_nothing_and_repeats_nothing(concurrency: int, many: list[s
     assert len(done) >= 41
     for _ in range(500):
         gate.release()
-    seen = len(site.requests)
+    seen = len(chats(site))
     found = run(*arguments, **server)
     assert found.returncode == 0, found.stderr
     summary, rows = written(files / "out")
     assert Counter(item["id"] for item in rows) == Counter(f"r{number}" for number in range(60))
     assert (summary["n"], summary["complete"], summary["exact_match"]["value"]) == (60, True, 1.0)
-    asked_again = {f"r{said_to(request).rpartition(' ')[2]}" for request in site.requests[seen:]}
+    asked_again = {f"r{said_to(request).rpartition(' ')[2]}" for request in chats(site)[seen:]}
     assert asked_again.isdisjoint(done)
-    assert len(site.requests) <= 60 + unfinished
+    assert len(chats(site)) <= 60 + unfinished
 
 
 @pytest.mark.skipif(os.name == "nt", reason="there is no SIGKILL")
@@ -453,10 +457,10 @@ def test_a_prompt_of_ones_own_is_asked_with(files: Path, run: Run, site: Site) -
     server = {"OTTO_ROUTER_BASE_URL": f"{site.url}/v1"}
     arguments = ["test.jsonl", "--skills", "skills.json", "--router", "openai", "--model", "tiny", "--limit", 1]
     assert run(*arguments, "--prompt", "These alone:\n$skills", "--out", "a", **server).returncode == 0
-    assert json.loads(site.requests[-1].body)["messages"][0]["content"].startswith("These alone:\n- play(")
+    assert json.loads(chats(site)[-1].body)["messages"][0]["content"].startswith("These alone:\n- play(")
     (files / "own.txt").write_text("From a file: $skills", encoding="utf-8")
     assert run(*arguments, "--prompt-file", "own.txt", "--out", "b", **server).returncode == 0
-    assert json.loads(site.requests[-1].body)["messages"][0]["content"].startswith("From a file: - play(")
+    assert json.loads(chats(site)[-1].body)["messages"][0]["content"].startswith("From a file: - play(")
     assert run(*arguments, "--out", "c", **server).returncode == 0
     hashes = [written(files / name)[0]["router"]["prompt_sha256"] for name in "abc"]
     assert len(set(hashes)) == 3 and all(len(item) == 64 for item in hashes)

@@ -253,6 +253,10 @@ def completion(content: str, tokens: int | None = 100) -> bytes:
     return json.dumps(answer | ({"usage": {"total_tokens": tokens}} if tokens is not None else {})).encode()
 
 
+def chats(site: Site) -> list[Request]:
+    return site.asked("/v1/chat/completions")
+
+
 def said_to(request: Request) -> str:
     return str(json.loads(request.body)["messages"][-1]["content"])
 
@@ -282,7 +286,7 @@ def test_a_server(concurrency: int, site: Site, settings: Settings, tmp_path: Pa
     serve(site, lambda text: None)
     stopped, ids = ask(tmp_path, settings, 20, Pace(concurrency))
     assert (stopped, ids) == (None, [f"id {number}" for number in range(20)])
-    assert Counter(map(said_to, site.requests)) == {case.text: 1 for case in cases(20)}
+    assert Counter(map(said_to, chats(site))) == {case.text: 1 for case in cases(20)}
 
 
 def test_requests_go_out_together(site: Site, settings: Settings, tmp_path: Path) -> None:
@@ -334,9 +338,9 @@ def test_a_budget(pace: Pace, says: str, least: int, site: Site, settings: Setti
     serve(site, lambda text: None)
     stopped, ids = ask(tmp_path, settings, 30, pace)
     assert str(stopped).startswith(says)
-    assert len(ids) == len(site.requests) == least
+    assert len(ids) == len(chats(site)) == least
     ask(tmp_path, settings, 30, pace)
-    assert len(site.requests) == 2 * least  # of each call of the command
+    assert len(chats(site)) == 2 * least  # of each call of the command
 
 
 def test_a_budget_of_tokens_that_nobody_counts(site: Site, settings: Settings, tmp_path: Path) -> None:
@@ -355,7 +359,7 @@ def test_what_was_answered_is_not_asked_again(site: Site, settings: Settings, tm
         cache = AnswerCache(tmp_path / "answers.sqlite")
         stopped, ids = ask(tmp_path / folder, settings, 6, Pace(2), cache=(cache, Keys("openai", settings)))
         cache.close()
-        assert (stopped, len(ids), len(site.requests)) == (None, 6, requests)
+        assert (stopped, len(ids), len(chats(site))) == (None, 6, requests)
     one, two = ({row["id"]: row for row in read_rows(tmp_path / name / "results.jsonl")} for name in "ab")
     assert all(row["cached"] for row in two.values()) and not any(row["cached"] for row in one.values())
     for id, row in two.items():

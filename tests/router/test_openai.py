@@ -83,8 +83,12 @@ def says(site: Site, content: object, logprobs: list[float] | None = None, **mes
     site.serve("/v1/chat/completions", completion(content, logprobs, **message))
 
 
+def chats(site: Site) -> list[Request]:
+    return site.asked("/v1/chat/completions")
+
+
 def asked(site: Site, number: int = -1) -> dict[str, Any]:
-    return dict(json.loads(site.requests[number].body))
+    return dict(json.loads(chats(site)[number].body))
 
 
 def parsed(text: str) -> tuple[Call, ...]:
@@ -143,14 +147,14 @@ def test_the_key_of_the_settings_is_sent(opened: Opened, site: Site, monkeypatch
     says(site, "other()")
     monkeypatch.setenv("MY_KEY", "sk-secret\n")
     opened('api_key_env = "MY_KEY"').route("x")
-    assert site.requests[-1].headers["Authorization"] == "Bearer sk-secret"
+    assert chats(site)[-1].headers["Authorization"] == "Bearer sk-secret"
 
 
 def test_the_key_of_openai_is_not_shown_to_another_server(opened: Opened, site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     says(site, "other()")
     monkeypatch.setenv("OPENAI_API_KEY", "sk-secret")
     opened().route("x")
-    assert "sk-secret" not in str(site.requests[-1].headers)
+    assert "sk-secret" not in str(chats(site)[-1].headers)
 
 
 def test_the_table_openai_serves_where_router_names_no_server(tmp_path: Path, site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -159,7 +163,7 @@ def test_the_table_openai_serves_where_router_names_no_server(tmp_path: Path, si
     router = configured(tmp_path, f'[router]\nengine = "openai"\n[openai]\nbase_url = "{site.url}/v1"\nmodel = "big"\n')
     router.route("x")
     assert asked(site)["model"] == "big"
-    assert site.requests[-1].headers["Authorization"] == "Bearer sk-shared"
+    assert chats(site)[-1].headers["Authorization"] == "Bearer sk-shared"
 
 
 # --- what is answered
@@ -309,7 +313,7 @@ def test_a_server_is_asked_without_what_it_refuses(
     refusing(site, refused, calls_json(("timer", {"duration": "5 minutes"})) if "response_format" in left else written)
     router = opened()
     assert router.route("x").calls == parsed(written)
-    assert len(site.requests) == requests
+    assert len(chats(site)) == requests
     first = asked(site)
     assert first.keys() - {"model", "messages"} == left
     assert ("as JSON" in first["messages"][0]["content"]) == ("response_format" in left)
@@ -345,7 +349,7 @@ def way(request: dict[str, Any]) -> str:
 
 
 def ways(site: Site) -> list[str]:
-    return [way(asked(site, number)) for number in range(len(site.requests))]
+    return [way(asked(site, number)) for number in range(len(chats(site)))]
 
 
 TIMER = 'timer(duration="5 minutes")'
@@ -421,6 +425,42 @@ def test_vllm_is_held_to_a_grammar(opened: Opened, site: Site) -> None:
     assert asked(site)["structured_outputs"]["grammar"].startswith('root ::= " "? answer\n')
 
 
+@pytest.mark.parametrize(
+    ("models", "first"),
+    [
+        ('{"object": "list", "data": [{"id": "tiny", "object": "model", "owned_by": "llamacpp"}]}', "grammar"),
+        ('{"object": "list", "data": [{"id": "tiny", "object": "model", "owned_by": "vllm"}]}', "grammar of vllm"),
+        ('{"object": "list", "data": [{"id": "tiny", "object": "model", "owned_by": "library"}]}', "schema"),  # Ollama
+        ('{"data": []}', "schema"),
+        ('{"data": ["tiny"]}', "schema"),
+        ('["tiny"]', "schema"),
+        ("<html>", "schema"),
+        ("[" * 100_000, "schema"),
+    ],
+)  # fmt: skip
+def test_the_list_of_models_tells_which_software_serves(opened: Opened, site: Site, models: str, first: str) -> None:
+    answering(site, lambda request: AS_JSON if "response_format" in request else TIMER)
+    site.serve("/v1/models", models)
+    router = opened()
+    assert [router.route("x").calls for _ in range(2)] == [parsed(TIMER)] * 2
+    opened().route("x")
+    assert ways(site) == [first] * 3
+    assert len(site.asked("/v1/models")) == 1
+
+
+def test_a_list_of_models_that_does_not_come_is_not_waited_for(opened: Opened, site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wire, "CONNECT_SECONDS", 0.2)
+    answering(site, lambda request: AS_JSON)
+    site.hang("/v1/models")
+    assert opened().route("x").calls == parsed(TIMER)
+
+
+def test_an_invalid_answer_is_asked_for_again_where_the_software_has_a_stricter_way(opened: Opened, site: Site) -> None:
+    answering(site, lambda request: TIMER if "grammar" in request else "", Server="llama.cpp")
+    assert opened().route("x").calls == parsed(TIMER)
+    assert ways(site) == ["schema", "grammar"]
+
+
 @pytest.mark.parametrize("said", [(400, '{"error": {"code": 400, "message": "Failed to initialize samplers: failed to parse grammar"}}'), "Sure!"])
 def test_a_server_without_a_grammar_is_asked_for_json(opened: Opened, site: Site, said: str | tuple[int, str]) -> None:
     def answer(request: Request) -> Answer | None:
@@ -483,7 +523,7 @@ def test_a_request_that_stays_refused_ends(opened: Opened, site: Site) -> None:
     assert fails(opened()) == (
         f"HOST refused the request ({message[:200]} …); choose another model with `otto config set router.model NAME`."
     )
-    assert len(site.requests) == 3
+    assert len(chats(site)) == 3
 
 
 # --- servers that fail
@@ -509,7 +549,7 @@ def fails(router: OpenAIRouter) -> str:
 def test_a_status_is_one_sentence_and_one_request(opened: Opened, site: Site, status: int, sentence: str) -> None:
     site.serve("/v1/chat/completions", '{"error": {"message": "out of\\nluck."}}', status=status)
     assert fails(opened('api_key_env = "MY_KEY"')) == sentence
-    assert len(site.requests) == 1
+    assert len(chats(site)) == 1
 
 
 def test_a_refused_key_without_a_variable(opened: Opened, site: Site) -> None:
@@ -569,7 +609,7 @@ def test_a_silent_server(opened: Opened, site: Site, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(wire, "SILENT_SECONDS", 0.2)
     site.hang("/v1/chat/completions")
     assert fails(opened()) == SLOW
-    assert len(site.requests) == 1
+    assert len(chats(site)) == 1
 
 
 def busy(site: Site, *waits: str | None, status: int = 429) -> None:
@@ -600,7 +640,7 @@ def test_a_server_that_is_busy_for_a_moment_is_asked_again(opened: Opened, site:
     busy(site, wait, status=status)
     router = opened()
     assert router.route("x").calls == parsed(TIMER)
-    assert (len(site.requests), router.spent.requests) == (2, 2)
+    assert (len(chats(site)), router.spent.requests) == (2, 2)
 
 
 @pytest.mark.parametrize(
@@ -618,7 +658,7 @@ def test_a_server_that_is_busy_for_a_moment_is_asked_again(opened: Opened, site:
 def test_a_server_that_stays_busy(opened: Opened, site: Site, waits: list[str | None], mend: str, requests: int) -> None:
     busy(site, *waits)
     assert fails(opened()) == f"HOST allows no more requests for now; {mend}, or check the account's limits."
-    assert len(site.requests) == requests
+    assert len(chats(site)) == requests
 
 
 def test_all_requests_of_a_route_share_one_time(opened: Opened, site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -631,7 +671,7 @@ def test_all_requests_of_a_route_share_one_time(opened: Opened, site: Site, monk
 
     answering(site, slowly)
     assert fails(opened()) == SLOW
-    assert len(site.requests) == 2
+    assert len(chats(site)) == 2
 
 
 def test_a_server_that_drips(opened: Opened, site: Site, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,8 +15,7 @@ import pytest
 import torch
 from peft import LoraConfig, get_peft_model
 from safetensors.torch import load_file, save_file
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
 from otto import Call, Duration
 from otto.config import load_settings
@@ -28,10 +27,9 @@ from otto.router import transformers as engine
 from otto.router.answer import read_calls
 from otto.router.transformers import TransformersRouter
 from otto.skill import declare
+from tests.router.llamas import LEARNING, make_tokenizer, random_llama, saved, teach
 
 OTHER = (Call("other"),)
-SPECIAL = ["<|im_start|>", "<|im_end|>"]
-TEMPLATE = "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
 
 
 def notes(action: Literal["add", "list"], loud: bool = False) -> None:
@@ -77,26 +75,7 @@ def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="module")
 def tokenizer() -> PreTrainedTokenizerFast:
-    """Byte-level BPE over our prompts."""
-    raw = Tokenizer(models.BPE())
-    raw.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    raw.decoder = decoders.ByteLevel()
-    trainer = trainers.BpeTrainer(vocab_size=600, special_tokens=SPECIAL, initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), show_progress=False)
-    raw.train_from_iterator([render("chatml", MIXED, text) for text in LEARNT], trainer)
-    return PreTrainedTokenizerFast(tokenizer_object=raw, eos_token="<|im_end|>", chat_template=TEMPLATE)
-
-
-def random_llama(tokenizer: PreTrainedTokenizerFast, seed: int, **options: Any) -> LlamaForCausalLM:
-    torch.manual_seed(seed)
-    sizes = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2}
-    sizes |= {"vocab_size": len(tokenizer) + 8, "max_position_embeddings": 4096, "eos_token_id": tokenizer.eos_token_id}
-    return LlamaForCausalLM(LlamaConfig(**(sizes | {"initializer_range": 0.5, "bos_token_id": None} | options)))
-
-
-def saved(folder: Path, model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast) -> Path:
-    model.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    return folder
+    return make_tokenizer([render("chatml", MIXED, text) for text in LEARNT])
 
 
 @pytest.fixture(scope="module")
@@ -163,19 +142,8 @@ def test_no_skills(random_folder: Path, opened: Opened) -> None:
 
 @pytest.fixture(scope="module")
 def learnt_folder(tmp_path_factory: pytest.TempPathFactory, tokenizer: PreTrainedTokenizerFast) -> Path:
-    model = random_llama(tokenizer, 1, hidden_size=64, intermediate_size=128, initializer_range=0.05)
-    rows = []
-    for text, call in LEARNT.items():
-        prompt, answer = (tokenizer(part, add_special_tokens=False)["input_ids"] for part in (render("chatml", MIXED, text), call + "<|im_end|>"))
-        rows.append((torch.tensor([prompt + answer]), torch.tensor([[-100] * len(prompt) + answer])))
-    optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3)
-    for _ in range(200):
-        losses = [model(input_ids=ids, labels=labels).loss for ids, labels in rows]
-        sum(losses).backward()
-        optimizer.step()
-        optimizer.zero_grad()
-        if max(losses) < 0.01:
-            break
+    model = random_llama(tokenizer, 1, **LEARNING)
+    teach(model, tokenizer, [(render("chatml", MIXED, text), call) for text, call in LEARNT.items()])
     return saved(tmp_path_factory.mktemp("learnt"), model, tokenizer)
 
 
