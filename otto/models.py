@@ -39,7 +39,7 @@ _FILES: dict[Kind, list[str]] = {
 }
 _NEEDED: dict[Kind, list[str]] = {  # patterns; without tokenizer.json faster-whisper asks the hub
     "whisper": ["config.json", "model.bin", "tokenizer.json", "vocabulary.*"],
-    "moonshine": ["encoder.onnx", "decoder.onnx", "vocabulary.bin"],
+    "moonshine": ["encoder.onnx", "encoder.onnx.data", "decoder.onnx", "decoder.onnx.data", "vocabulary.bin"],
     "router": ["config.json", "*.safetensors"],
 }
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from otto.errors import ModelError
+from otto.inference import open_session
 from otto.moonshine.convert import DECODER, ENCODER, HEAD_SIZE, HEADS, LAYERS
 from otto.moonshine.source import DECODER as PUBLISHED_DECODER
 from otto.moonshine.source import ENCODER as PUBLISHED_ENCODER
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     Floats = npt.NDArray[np.float32]
 
+_MEND = "this version of onnxruntime may not suit it: pip install -U onnxruntime onnx"
 _SECONDS = 4.0
 _SHARE = 0.9  # of the tokens: quantised anew, a close call may fall the other way
 _START, _END, _LONGEST = 1, 2, 40
@@ -33,7 +35,7 @@ def check(published: Mapping[str, Path], folder: Path) -> None:
     if len(wanted) < 5 or same < _SHARE * len(wanted):
         raise ModelError(
             f"The converted speech model does not hear what the published one does ({same} of {len(wanted)} tokens)",
-            "this version of onnxruntime may not suit it: pip install -U onnxruntime onnx",
+            _MEND,
         )
 
 
@@ -50,8 +52,8 @@ def _published_tokens(published: Mapping[str, Path], sound: Floats) -> list[int]
     """What the published graphs say, token by token."""
     import numpy as np
 
-    hidden = _open(published[PUBLISHED_ENCODER]).run(None, {"input_values": sound})[0]
-    decoder = _open(published[PUBLISHED_DECODER])
+    hidden = open_session(published[PUBLISHED_ENCODER], _MEND).run(None, {"input_values": sound})[0]
+    decoder = open_session(published[PUBLISHED_DECODER], _MEND)
     names = [item.name.replace("present", "past_key_values") for item in decoder.get_outputs()[1:]]
     past = {name: np.zeros((0, HEADS, 1, HEAD_SIZE), np.float32) for name in names}
     tokens: list[int] = []
@@ -67,19 +69,12 @@ def _converted_tokens(folder: Path, sound: Floats, wanted: list[int]) -> list[in
     """What the converted graphs would say next at each place of the published answer."""
     import numpy as np
 
-    memory = _open(folder / ENCODER).run(None, {"input_values": sound})[0]
+    memory = open_session(folder / ENCODER, _MEND).run(None, {"input_values": sound})[0]
     given: dict[str, Any] = {"input_ids": np.array([[_START, *wanted[:-1]]])}
     for layer in range(LAYERS):
         for number, part in enumerate(("key", "value")):
             given[f"past_key_values.{layer}.encoder.{part}"] = memory[2 * layer + number]
             given[f"past_key_values.{layer}.decoder.{part}"] = np.zeros((1, HEADS, 0, HEAD_SIZE), np.float32)
-    logits = _open(folder / DECODER).run(["logits"], given)[0]
+    logits = open_session(folder / DECODER, _MEND).run(["logits"], given)[0]
     return [int(token) for token in logits[0].argmax(axis=-1)]
 
-
-def _open(path: Path) -> Any:
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 4
-    return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])

@@ -28,7 +28,7 @@ _FOLDED = {"Cast", "Mul", "Add", "Transpose"}  # what the published graphs do to
 
 
 def convert(encoder: Path, decoder: Path, target: Path) -> None:
-    """Write ENCODER and DECODER into a folder, from the two published .ort files."""
+    """Write ENCODER and DECODER and their weights into a folder, from the two published .ort files."""
     merged = _read(decoder)
     weights, nodes = _fold(merged.graph)
     branch = next(node for node in nodes if node.op_type == "If")
@@ -157,5 +157,6 @@ def _write(path: Path, nodes: list[NodeProto], inputs: Sequence[Any], outputs: S
         weight_type=QuantType.QInt8,
         per_channel=True,
         op_types_to_quantize=quantised,
+        use_external_data_format=True,  # the weights lie in a file beside, from which onnxruntime maps them
         extra_options={"MatMulConstBOnly": True},
     )

@@ -1,26 +1,42 @@
-"""Moonshine: free English speech with a small model, held to the skills' phrases where they were nearly said."""
+"""Moonshine: free English speech with a small model, and the skills' phrases where something near one of them was said.
+
+The model reads the sound twice: freely, and held to the phrases of the skills. Heard wrongly, a phrase is nearly as likely as the free text
+("a double-shyed mocker": "a double shot mocha"); where something else was said, it is not, and the free text goes on as it is.
+"""
 
 from __future__ import annotations
 
 import math
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from otto.errors import ModelError
 from otto.messages import NotRecognized, SpeechGrammar, Transcript, Utterance
-from otto.stt.moonshine_model import END, START, Hearing, MoonshineModel
+from otto.stt.agreement import Agreement, confidence_of, garbled
+from otto.stt.jsgf import JsgfError, read_jsgf
+from otto.stt.moonshine_model import MoonshineModel
+from otto.stt.search import Reading, Sentence, read_freely, read_sentences
+from otto.stt.spelling import Spelling
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
     from otto.config import Settings
+    from otto.messages import Samples
     from otto.registry import Registry
+    from otto.stt.moonshine_model import Hearing
 
 _SHORTEST = 0.1  # seconds
-_TOKENS_A_SECOND = 8  # nobody speaks as fast
-_DOUBT = -1.2  # mean log likelihood of a token below which nothing was understood
+_SILENCE = 30  # of 32767, the loudest sample of what is no sound at all
+_TOKENS_A_SECOND, _FIRST_TOKENS = 8, 6  # nobody says more
+_FURTHEST = 30.0  # log likelihood from the free text to the least likely phrase that is worth a search
+_LETTER = 0.1  # log likelihood that a letter more is worth: the model ends a sentence early where it goes on unexpectedly
+_OTHER = 0.1  # probability from which another phrase is worth a question
+_ANSWER = 0.25  # confidence from which an expected answer is one: whoever is asked answers
 
 
 class MoonshineEngine:
@@ -38,45 +54,103 @@ class MoonshineEngine:
 
     def __init__(self, folder: Path, grammar: SpeechGrammar) -> None:
         self._model = MoonshineModel(folder)
+        self._phrases = self._spelling(grammar)
+        self._expected: tuple[SpeechGrammar, Spelling] | None = None
+        self._last: tuple[Samples, tuple[int, ...]] = (np.zeros(0, np.int16), ())  # the last sound and its tokens
 
     @classmethod
     def open(cls, registry: Registry, settings: Settings) -> Self:
         """With the phrases of the installed skills. Raises ModelError."""
-        from otto.jsgf import speech_grammar
+        from otto.jsgf import spoken_to_otto
         from otto.models import moonshine_folder
-        from otto.phrases import PhraseBook
 
-        return cls(moonshine_folder(settings), speech_grammar(PhraseBook.open(registry, settings.paths.cache), registry))
+        return cls(moonshine_folder(settings), spoken_to_otto(registry, settings.paths.cache))
 
     def transcribe(self, utterance: Utterance, expected: SpeechGrammar | None = None) -> Transcript | NotRecognized:
-        """Recognise one utterance; `expected` is what an answer to a question would be."""
+        """Recognise one utterance; `expected` are the answers to a question, which go before the skills' phrases."""
         started = time.perf_counter()
-        tokens, likelihood = self._free(utterance)
+        found = self._recognise(utterance, expected)
         ms = (time.perf_counter() - started) * 1000
-        text = self._model.text(tokens)
-        if not any(letter.isalnum() for letter in text):
-            return NotRecognized("no words", self.name, ms)
-        mean = likelihood / (len(tokens) + 1)
-        if mean < _DOUBT:
+        if isinstance(found, str):
+            return NotRecognized(found, self.name, ms)
+        text, confidence, others = found
+        if not confidence:
             return NotRecognized("not understood", self.name, ms, text)
-        return Transcript(text, self.name, ms, math.exp(mean))
+        return Transcript(text, self.name, ms, confidence, others)
 
     def partial(self, utterance: Utterance) -> str:
-        """What has been said so far, quickly and without a second look."""
-        return self._model.text(self._free(utterance)[0])
+        """What has been said so far, quickly and without a look at the phrases; "" for nothing."""
+        if _nothing(utterance):
+            return ""
+        return self._model.text(self._read(self._model.hear(utterance.samples), utterance).tokens)
 
-    def _free(self, utterance: Utterance) -> tuple[list[int], float]:
-        """The likeliest tokens one after another, and the log likelihood of all."""
-        if utterance.seconds < _SHORTEST:
-            return [], 0.0
-        hearing: Hearing = self._model.hear(utterance.samples)
-        cache = hearing.begin()
-        tokens, likelihood = [START], 0.0
-        while len(tokens) < 2 + _TOKENS_A_SECOND * utterance.seconds:
-            scores, cache = hearing.step(np.array([tokens[-1:]]), cache)
-            best = int(scores[0, -1].argmax())
-            likelihood += float(scores[0, -1, best])
-            if best == END:
-                break
-            tokens.append(best)
-        return tokens[1:], likelihood
+    def _recognise(self, utterance: Utterance, expected: SpeechGrammar | None) -> str | tuple[str, float, tuple[str, ...]]:
+        """The text, its confidence (0 where it is none to act on) and other readings; or why there is no text."""
+        if _nothing(utterance):
+            return "silence"
+        hearing = self._model.hear(utterance.samples)
+        free = self._read(hearing, utterance)
+        text = self._model.text(free.tokens)
+        for spelling, least in ((self._answers(expected), _ANSWER), (self._phrases, 0.5)):
+            sentences = self._sentences(hearing, spelling, free, utterance) if spelling else []
+            if sentences and (confidence := Agreement.of(sentences[0], free, text).confidence) >= least:
+                return sentences[0].text, confidence * _share(sentences), _others(sentences)
+        if not any(letter.isalpha() for letter in text):
+            return "no words"
+        return text, 0.0 if garbled(free, utterance.seconds) else confidence_of(free), ()
+
+    def _read(self, hearing: Hearing, utterance: Utterance) -> Reading:
+        """The free text. Where the sound goes on from the last one, its tokens are a draft."""
+        before, draft = self._last
+        samples = utterance.samples
+        if len(before) > len(samples) or not np.array_equal(before, samples[: len(before)]):
+            draft = ()
+        reading = read_freely(hearing, _longest(utterance), draft)
+        self._last = samples, reading.tokens
+        return reading
+
+    def _sentences(self, hearing: Hearing, spelling: Spelling, free: Reading, utterance: Utterance) -> list[Sentence]:
+        """The phrases that come near the free text, best first."""
+        found = read_sentences(hearing, spelling, _longest(utterance), free.likelihood - _FURTHEST)
+        return sorted(found, key=_worth, reverse=True)
+
+    def _answers(self, expected: SpeechGrammar | None) -> Spelling | None:
+        """The answers that are expected; those that were expected last are kept."""
+        if expected is None:
+            return None
+        if self._expected is None or self._expected[0] != expected:
+            self._expected = expected, self._spelling(expected)
+        return self._expected[1]
+
+    def _spelling(self, grammar: SpeechGrammar) -> Spelling:
+        try:
+            return Spelling(read_jsgf(grammar.jsgf), self._model.spellings)
+        except JsgfError as error:
+            raise ModelError(f"The phrases of the skills make no speech grammar ({error})", "find the skill with: otto skills check") from None
+
+
+def _nothing(utterance: Utterance) -> bool:
+    return utterance.seconds < _SHORTEST or int(np.abs(utterance.samples.astype(np.int32)).max()) < _SILENCE
+
+
+def _longest(utterance: Utterance) -> int:
+    return round(_FIRST_TOKENS + _TOKENS_A_SECOND * utterance.seconds)
+
+
+def _worth(sentence: Sentence) -> float:
+    return sentence.likelihood + _LETTER * len(sentence.text)
+
+
+def _probabilities(sentences: Sequence[Sentence]) -> list[float]:
+    """Of each sentence, if one of them was said."""
+    weights = [math.exp(_worth(sentence) - _worth(sentences[0])) for sentence in sentences]
+    return [weight / sum(weights) for weight in weights]
+
+
+def _share(sentences: Sequence[Sentence]) -> float:
+    return _probabilities(sentences)[0]
+
+
+def _others(sentences: Sequence[Sentence]) -> tuple[str, ...]:
+    pairs = list(zip(sentences, _probabilities(sentences), strict=True))[1:]
+    return tuple(sentence.text for sentence, probability in pairs if probability >= _OTHER)

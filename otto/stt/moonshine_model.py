@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from otto.errors import ModelError
+from otto.inference import open_session
 from otto.moonshine.build import VOCABULARY_FILE
 from otto.moonshine.convert import DECODER, ENCODER, HEAD_SIZE, HEADS, LAYERS
 
@@ -33,15 +34,20 @@ class MoonshineModel:
         ModelError: a file is missing or damaged.
     """
 
-    def __init__(self, folder: Path, threads: int = 1) -> None:
-        self.pieces = _read_vocabulary(folder / VOCABULARY_FILE)
-        self._encoder = _open(folder / ENCODER, threads)
-        self._decoder = _open(folder / DECODER, threads)
-        self.vocabulary_size: int = self._decoder.get_outputs()[0].shape[-1]
+    def __init__(self, folder: Path) -> None:
+        self._pieces = _read_vocabulary(folder / VOCABULARY_FILE)
+        self._encoder = open_session(folder / ENCODER, MEND, arena=False)
+        self._decoder = open_session(folder / DECODER, MEND, arena=False)
+
+    @property
+    def spellings(self) -> list[str]:
+        """What each token spells; "" for the marks and for the bytes that are no text alone."""
+        whole = (piece.replace(SPACE, b" ").decode("utf-8", "ignore") for piece in self._pieces[_FIRST_PIECE:])
+        return [""] * _FIRST_PIECE + list(whole)
 
     def text(self, tokens: Sequence[int]) -> str:
         """What the tokens spell."""
-        spelt = b"".join(self.pieces[token] for token in tokens if token < len(self.pieces))
+        spelt = b"".join(self._pieces[token] for token in tokens if token < len(self._pieces))
         return spelt.replace(SPACE, b" ").decode("utf-8", "replace").strip()
 
     def hear(self, samples: Samples) -> Hearing:
@@ -68,21 +74,6 @@ class Hearing:
         logits -= logits.max(axis=-1, keepdims=True)
         logits -= np.log(np.exp(logits).sum(axis=-1, keepdims=True))
         return logits, dict(zip(cache, longer, strict=True))
-
-
-def _open(path: Path, threads: int) -> Any:
-    import onnxruntime
-
-    onnxruntime.disable_telemetry_events()
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 4
-    try:
-        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # noqa: BLE001  onnxruntime raises classes of its own native module
-        reason = "is missing" if not path.exists() else f"is damaged: {str(error).splitlines()[0][:120]}"
-        raise ModelError(f"The speech model's {path} {reason}", MEND) from None
 
 
 def _read_vocabulary(path: Path) -> list[bytes]:
