@@ -22,7 +22,7 @@ from otto.promptformat import PromptFormat
 from otto.registry import Registry
 from otto.router.answer import read_calls
 from otto.router.base import NOTHING
-from otto.router.decoding import Reader
+from otto.router.decoding import Reader, Writer
 from otto.router.loading import CHOOSE, LargeModel, folder_of, reason
 
 if TYPE_CHECKING:
@@ -115,29 +115,13 @@ class TransformersRouter:
 
     def _decode(self, prompt: Sequence[int]) -> tuple[str, float]:
         """The answer, and the probability of the choices in it, among all that the model could have said instead."""
-        import torch
-
         matcher = self._matcher.deep_copy()
-        width = self._model.width(self._speech)
-        answer: list[int] = []
-        log_probability = 0.0
-        unread = self._reader.begin(prompt)
-        while len(answer) < MAX_TOKENS and not matcher.is_stopped():
-            logits = self._reader.read(unread)[:width]
-            allowed = torch.frombuffer(bytearray(matcher.compute_logit_bias()), dtype=torch.uint8)[: len(logits)] > 0
-            choices = logits[: len(allowed)].masked_fill(~allowed.to(logits.device), -math.inf)
-            token = int(choices.argmax())
-            log_probability += float(logits.log_softmax(-1)[token])
-            matcher.consume_token(token)
-            if token in self._speech.ends:
-                break
-            forced = matcher.compute_ff_tokens()
-            matcher.consume_tokens(forced)
-            unread = [token, *forced]
-            answer += unread
-        if matcher.is_error() or math.isnan(log_probability):
+        writer = Writer(self._reader, prompt, self._speech, self._model.width(self._speech), matcher)
+        while len(writer.tokens) < MAX_TOKENS and not writer.ended:
+            writer.step()
+        if matcher.is_error() or math.isnan(writer.log_probability):
             raise ValueError(matcher.get_error() or "its numbers are not numbers")
-        return self._speech.grammar_tokens.decode_str(answer), math.exp(min(0.0, log_probability))
+        return self._speech.grammar_tokens.decode_str(writer.tokens), math.exp(min(0.0, writer.log_probability))
 
     def _require_room(self, length: int) -> None:
         limit = self._model.limit
