@@ -16,7 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from otto.errors import ModelError, UsageError
+from otto.grammar import call_grammar
 from otto.prompt import FAMILIES, check_pairing, family_of
+from otto.registry import Registry
 
 CHOOSE = "choose another with `otto config set router.{} FOLDER`"
 _COPY = "copy its files anew, or " + CHOOSE.format("model")
@@ -66,6 +68,17 @@ class Speech:
     tokenizer: Any
     ends: tuple[int, ...]  # each of these tokens ends an answer
     grammar_tokens: Any  # llguidance's tokenizer
+
+    def matcher(self, registry: Registry) -> Any:
+        """What holds an answer to the grammar of the skills; a copy of it is for one answer. Raises ModelError."""
+        from llguidance import LLMatcher
+
+        # Words of a prompt such as "[INST] … [/INST]" end without the space that many models begin their answer with.
+        grammar = 'start: " "? answer\n' + call_grammar(registry, several=True).replace("start:", "answer:", 1)
+        matcher = LLMatcher(self.grammar_tokens, LLMatcher.grammar_from_lark(grammar))
+        if matcher.is_error():
+            raise ModelError(f"The skills do not make a grammar ({matcher.get_error()})", "run `otto skills check`")
+        return matcher
 
 
 class LargeModel:

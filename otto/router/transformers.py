@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from otto.errors import MissingExtra, ModelError
-from otto.grammar import call_grammar
 from otto.messages import Route
 from otto.prompt import read_own, render
 from otto.promptformat import PromptFormat
@@ -80,14 +79,8 @@ class TransformersRouter:
 
     def update(self, registry: Registry) -> None:
         """Take up changed skills."""
-        from llguidance import LLMatcher
-
         self._registry = registry
-        # Words of a prompt such as "[INST] … [/INST]" end without the space that many models begin their answer with.
-        grammar = 'start: " "? answer\n' + call_grammar(registry, several=True).replace("start:", "answer:", 1)
-        self._matcher = LLMatcher(self._speech.grammar_tokens, LLMatcher.grammar_from_lark(grammar))
-        if self._matcher.is_error():
-            raise ModelError(f"The skills do not make a grammar ({self._matcher.get_error()})", "run `otto skills check`")
+        self._matcher = self._speech.matcher(registry)
 
     def route(self, text: str) -> Route:
         """The calls that the model finds; `other()` with confidence 0 where its answer does not end in time.
