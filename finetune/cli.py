@@ -10,4 +10,4 @@ from otto.cli.new import room_app
 
 def app() -> typer.Typer:
     """The app with every command."""
-    return room_app(commands, "Make routers from the examples of skills.", ("data", "train", "runs", "export", "embedded"))
+    return room_app(commands, "Make routers from the examples of skills.", ("data", "train", "runs", "export", "embedded", "whisper"))

@@ -13,19 +13,18 @@ from typing import TYPE_CHECKING
 from otto.errors import UsageError
 
 if TYPE_CHECKING:
-    from finetune.embedded.encoder import EncoderSettings
-    from finetune.embedded.train import LlamaSettings
+    from _typeshed import DataclassInstance
 
-OF_NO_CONSEQUENCE = ("threads", "save_every")
+OF_NO_CONSEQUENCE = ("threads", "workers", "save_every")
 MEND = "name another folder with --work"
 
 
-def keep_settings(settings: LlamaSettings | EncoderSettings, path: Path) -> None:
+def keep_settings(settings: DataclassInstance, path: Path) -> None:
     """Write them down."""
     path.write_text(json.dumps(asdict(settings), indent=1) + "\n", encoding="utf-8")
 
 
-def check_settings(settings: LlamaSettings | EncoderSettings, path: Path) -> None:
+def check_settings(settings: DataclassInstance, path: Path) -> None:
     """Whether a stage was begun with these settings. Raises UsageError where it was with others."""
     begun = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     for name, value in asdict(settings).items():
