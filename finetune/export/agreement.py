@@ -128,6 +128,8 @@ def _gguf_answers(folder: Path, cases: Cases) -> list[str]:
     params.n_gpu_layers = 0
     params.warmup = False
     params.verbosity = -1
+    params.cache_type_k = params.cache_type_v = 0  # float32, and so is attention without its flash variant: the weights are compared, not
+    params.flash_attn_type = 0  # the halves that llama.cpp calculates with otherwise
     server = xllamacpp.Server(params)
     asked = {"max_tokens": MOST_TOKENS, "temperature": 0}
     return [str(server.handle_completions({"prompt": prompt, **asked})["choices"][0]["text"]) for prompt in cases.prompts]
