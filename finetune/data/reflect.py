@@ -48,13 +48,18 @@ def reflect(
         yield replace(row, completion=row.with_answer(answer)), PLANTED if mistake else CLEAN
 
 
+def opened(row: TrainingRow, draft: Call, registry: Registry) -> str:
+    """The prompt and an answer that has thought of this draft, and has still to look at it."""
+    return f"{row.prompt}{row.with_answer(_thinking(draft, registry))}"
+
+
 def _chance(wanted: float) -> float:
     """0 where there are a mistake too many, 1 where one is due, between them as much as is wanted."""
     return min(1.0, max(0.0, wanted))
 
 
 def _planted(right: Call, wrong: Call, why: str, registry: Registry) -> str:
-    return _answer(_thought(wrong, registry), f"{_fault(right, wrong, why)} {_mended(right)}", right)
+    return _answer(_thinking(wrong, registry), f"{_fault(right, wrong, why)} {_mended(right)}", right)
 
 
 def _clean(right: Call, registry: Registry) -> str:
@@ -62,17 +67,16 @@ def _clean(right: Call, registry: Registry) -> str:
         seen = "Nothing was asked of the assistant, so nothing is to be done."
     else:
         seen = "The function fits, and it has what was said and no more."
-    return _answer(_thought(right, registry), f"{seen} The draft stands.", right)
+    return _answer(_thinking(right, registry), f"{seen} The draft stands.", right)
 
 
-def _answer(thought: str, reflection: str, call: Call) -> str:
-    return f"<thinking>{thought}</thinking>\n<reflection>{reflection}</reflection>\n<output>{call}</output>"
+def _answer(thinking: str, reflection: str, call: Call) -> str:
+    return f"{thinking}\n<reflection>{reflection}</reflection>\n<output>{call}</output>"
 
 
-def _thought(draft: Call, registry: Registry) -> str:
-    if draft.name == OTHER:
-        return f"No function seems to be asked for. Draft: {draft}"
-    return f"{_purpose(registry.get(draft.name))} Draft: {draft}"
+def _thinking(draft: Call, registry: Registry) -> str:
+    purpose = "No function seems to be asked for." if draft.name == OTHER else _purpose(registry.get(draft.name))
+    return f"<thinking>{purpose} Draft: {draft}</thinking>"
 
 
 def _purpose(spec: SkillSpec) -> str:

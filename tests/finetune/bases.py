@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from finetune import tiny
 from finetune.rows import TrainingRow, json_lines
 from otto.call import Call
 
@@ -79,25 +80,6 @@ def write_rows(path: Path, rows: Sequence[Any]) -> Path:
     return path
 
 
-def other_notation(call: Call) -> str:
-    """`timer duration 5 minutes`: as the bases answer before they are tuned."""
-    return " ".join([call.name, *(f"{name} {value}" for name, value in call.arguments.items())])
-
-
-def make_tokenizer(texts: Sequence[str]) -> Any:
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-    from transformers import PreTrainedTokenizerFast
-
-    inner = Tokenizer(models.BPE())
-    inner.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False)])
-    inner.decoder = decoders.ByteLevel()
-    alphabet = pre_tokenizers.ByteLevel.alphabet()
-    inner.train_from_iterator(
-        texts, trainers.BpeTrainer(vocab_size=480, special_tokens=["<s>", "</s>", "<pad>"], initial_alphabet=alphabet, show_progress=False)
-    )
-    return PreTrainedTokenizerFast(tokenizer_object=inner, bos_token="<s>", eos_token="</s>", pad_token="<pad>")
-
-
 class Bases(dict[str, Path]):
     """Kind → folder of the base, made once a session."""
 
@@ -114,37 +96,11 @@ class Bases(dict[str, Path]):
 
 def make_base(kind: str, folder: Path, seed: int = 1, steps: int = STEPS) -> Path:
     """A base of a kind, "llama" or "mistral", in a folder."""
-    import torch
-    from transformers import LlamaConfig, LlamaForCausalLM, MistralConfig, MistralForCausalLM
-
     found = sentences()
-    pairs = [(prompt(said), f" {other_notation(call)}</s>") for said, call, _ in found]
+    pairs = [(prompt(said), f" {tiny.other_notation(call)}</s>") for said, call, _ in found]
     pairs += [(f"<s>again {call}", f" {call}</s>") for _, call, _ in found]
-    tokenizer = make_tokenizer([asked + answer for asked, answer in pairs])
-    sizes: dict[str, Any] = {
-        "vocab_size": len(tokenizer), "hidden_size": 64, "intermediate_size": 192, "num_hidden_layers": 3, "num_attention_heads": 4,
-        "num_key_value_heads": 2, "max_position_embeddings": 2048, "bos_token_id": 0, "eos_token_id": 1, "pad_token_id": 2,
-    }  # fmt: skip
-    torch.manual_seed(seed)
-    model: Any = LlamaForCausalLM(LlamaConfig(**sizes)) if kind == "llama" else MistralForCausalLM(MistralConfig(**sizes, sliding_window=None))
-    optimizer = torch.optim.AdamW(model.parameters(), lr=4e-3)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 4e-3, total_steps=steps)
-    rng = random.Random(seed)
-    for _ in range(steps):
-        chosen = rng.sample(pairs, 24)
-        batch = tokenizer([asked + answer for asked, answer in chosen], padding=True, add_special_tokens=False, return_tensors="pt")
-        labels = batch["input_ids"].masked_fill(batch["attention_mask"] == 0, -100)
-        for row, (asked, _) in enumerate(chosen):
-            labels[row, : len(tokenizer(asked, add_special_tokens=False)["input_ids"])] = -100
-        loss = model(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"], labels=labels).loss
-        loss.backward()
-        optimizer.step()
-        schedule.step()
-        optimizer.zero_grad()
-    model.save_pretrained(folder)
-    tokenizer.init_kwargs["otto_prompt"] = "mistral-instruct" if kind == "mistral" else "llama-2-chat"
-    tokenizer.save_pretrained(folder)
-    (folder / "pretraining.json").write_text(json.dumps({"loss": float(loss.detach())}))
+    loss = tiny.make_base([pairs], folder, kind=kind, vocabulary=480, steps=steps, batch=24, seed=seed)
+    (folder / "pretraining.json").write_text(json.dumps({"loss": loss}))
     return folder
 
 
