@@ -24,7 +24,7 @@ class Agreement:
     def of(cls, sentence: Sentence, free: Reading, text: str) -> Agreement:
         from rapidfuzz.distance import Levenshtein
 
-        said, heard = _letters(sentence.text), _letters(text)
+        said, heard = _letters(sentence.written), _letters(text)
         likeness = Levenshtein.normalized_similarity(said, heard)
         return cls(min(sentence.likelihood - free.likelihood, 0.0), likeness, min(1.0, len(said) / max(1, len(heard))))
 

@@ -91,12 +91,12 @@ class MoonshineEngine:
         hearing = self._model.hear(utterance.samples)
         free = self._read(hearing, utterance)
         text = self._model.text(free.tokens)
+        if not any(letter.isalnum() for letter in text):
+            return "no words"  # what the model makes of noise
         for spelling, least in ((self._answers(expected), _ANSWER), (self._phrases, 0.5)):
             sentences = self._sentences(hearing, spelling, free, utterance) if spelling else []
             if sentences and (confidence := Agreement.of(sentences[0], free, text).confidence) >= least:
                 return sentences[0].text, confidence * _share(sentences), _others(sentences)
-        if not any(letter.isalpha() for letter in text):
-            return "no words"
         return text, 0.0 if garbled(free, utterance.seconds) else confidence_of(free), ()
 
     def _read(self, hearing: Hearing, utterance: Utterance) -> Reading:

@@ -10,6 +10,7 @@ import numpy as np
 
 from otto.errors import ModelError
 from otto.inference import open_session
+from otto.messages import SAMPLE_RATE
 from otto.moonshine.build import VOCABULARY_FILE
 from otto.moonshine.convert import DECODER, ENCODER, HEAD_SIZE, HEADS, LAYERS
 
@@ -24,6 +25,7 @@ START, END = 1, 2  # tokens
 SPACE = "▁".encode()  # how the vocabulary writes it
 _FIRST_PIECE = 3 + 256  # tokens before it are three marks and the single bytes
 MEND = "make it anew with: otto models pull moonshine"
+_SILENCE = 0.25  # seconds, before and after
 _PARTS = [(layer, part) for layer in range(LAYERS) for part in ("key", "value")]
 
 
@@ -51,8 +53,8 @@ class MoonshineModel:
         return spelt.replace(SPACE, b" ").decode("utf-8", "replace").strip()
 
     def hear(self, samples: Samples) -> Hearing:
-        """Encode a sound of at least 0.1 s."""
-        sound = samples.astype(np.float32)[None] / 32768
+        """Encode a sound. Without the silence around it, a word that is cut off has the model say things over and over."""
+        sound = np.pad(samples.astype(np.float32) / 32768, round(_SILENCE * SAMPLE_RATE))[None]
         memory = self._encoder.run(None, {"input_values": sound})[0]
         return Hearing(self._decoder, {f"past_key_values.{layer}.encoder.{part}": memory[row] for row, (layer, part) in enumerate(_PARTS)})
 

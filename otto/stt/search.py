@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -35,6 +35,7 @@ class Sentence:
     """A sentence of a grammar, in its own words."""
 
     words: tuple[str, ...]
+    written: str  # as the model likes it best: with figures, in small letters
     likelihood: float  # log, of all the ways to write it that were followed
 
     @property
@@ -112,9 +113,11 @@ def _grown(paths: Sequence[_Path], scores: Floats, spelling: Spelling, width: in
 
 def _merged(found: dict[str, float], spelling: Spelling) -> list[Sentence]:
     """One sentence for all the texts that are the same words."""
-    likelihoods: dict[tuple[str, ...], float] = {}
-    for text, likelihood in found.items():
+    sentences: dict[tuple[str, ...], Sentence] = {}
+    for text, likelihood in sorted(found.items(), key=lambda item: -item[1]):
         words = spelling.words(text)
-        if words is not None:
-            likelihoods[words] = float(np.logaddexp(likelihoods.get(words, -np.inf), likelihood))
-    return sorted((Sentence(words, likelihood) for words, likelihood in likelihoods.items()), key=lambda item: -item.likelihood)
+        if words is None:
+            continue
+        best = sentences.setdefault(words, Sentence(words, text, -np.inf))
+        sentences[words] = replace(best, likelihood=float(np.logaddexp(best.likelihood, likelihood)))
+    return sorted(sentences.values(), key=lambda sentence: -sentence.likelihood)

@@ -29,6 +29,7 @@ _TEENS = "ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen
 _TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split()
 _FIGURES = {word: str(value) for value, word in enumerate(["zero", *_UNITS, *_TEENS])} | {word: f"{value}0" for value, word in enumerate(_TENS, 2)}
 _SPELT = {"percent": "%", "ok": "okay"} | _FIGURES  # other spellings
+_ENDING = 4  # letters of a word from which it may be heard with an ending: "light roasted"
 _LAST = chr(0x10FFFF)  # behind every letter
 
 
@@ -75,7 +76,8 @@ class Spelling:
         self._marks = [(piece, tokens) for piece, tokens in self._tokens.items() if not piece.strip(_MARKS)]
         self._longest = max(map(len, self._tokens))
         self._free: dict[int, frozenset[int]] = {}
-        self._words: dict[frozenset[int], list[Word]] = {}
+        self._words: dict[int, list[Word]] = {}
+        self._following_all: dict[frozenset[int], list[Word]] = {}
         self._states: list[_Between | _Within] = []
         self._numbers: dict[_Between | _Within, int] = {}
         self._moves: dict[int, tuple[Numbers, Numbers]] = {}
@@ -162,19 +164,23 @@ class Spelling:
 
     def _following(self, places: frozenset[int]) -> list[Word]:
         """Every way to write the next word, sorted."""
-        if places not in self._words:
-            self._words[places] = sorted(set(self._written(places)))
-        return self._words[places]
+        if places not in self._following_all:
+            self._following_all[places] = sorted(word for place in places for word in self._following_one(place))
+        return self._following_all[places]
 
-    def _written(self, places: Iterable[int]) -> Iterator[Word]:
-        for place in places:
-            for target, word in self._graph.after(place):
-                if word is None:
-                    continue
-                for spelt in {word, word.replace("'", ""), _SPELT.get(word, word), word + "s", word + "ed"}:
-                    yield Word(spelt, target, (word,))
-                if word in _TENS:
-                    yield from self._two_figures(word, target)
+    def _following_one(self, place: int) -> list[Word]:
+        """Those of one place. The sets of places share them."""
+        if place not in self._words:
+            self._words[place] = sorted({written for target, word in self._graph.after(place) if word for written in self._written(word, target)})
+        return self._words[place]
+
+    def _written(self, word: str, target: int) -> Iterator[Word]:
+        for spelt in (word, word.replace("'", ""), _SPELT.get(word, word)):
+            yield Word(spelt, target, (word,))
+        if len(word) >= _ENDING:
+            yield from (Word(word + ending, target, (word,)) for ending in ("s", "ed"))
+        if word in _TENS:
+            yield from self._two_figures(word, target)
 
     def _two_figures(self, tens: str, target: int) -> Iterator[Word]:
         for place in self._closure([target]):
