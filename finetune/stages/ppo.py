@@ -94,10 +94,13 @@ class Learner:
         return logps * mask, values * mask
 
     def means(self) -> dict[str, float]:
-        """The figures since the last time."""
-        found = {name: fmean(values) for name, values in self.figures.items()}
+        """The figures since the last time, of all processes."""
+        import torch
+
+        found = torch.tensor([fmean(values) for values in self.figures.values()], device=self.given.trained.device)
+        means = dict(zip(self.figures, (processes.total(found) / processes.count()).tolist(), strict=True))
         self.figures.clear()
-        return found
+        return means
 
     def _read_in_parts(self, ids: Any, seen: Any, mask: Any) -> tuple[Any, Any]:
         import torch

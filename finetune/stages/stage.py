@@ -101,7 +101,7 @@ def begin(tracker: Tracker, settings: AnyStage) -> dict[str, Any]:
         raise UsageError(f"In {settings.out} lies a run of other {other}", "name another folder with out=FOLDER, or delete that one")
     if run.get("state") == DONE:
         return run
-    kept = {name: run[name] for name in ("before", "seconds", "wandb") if name in run and not other}
+    kept: dict[str, Any] = {name: run[name] for name in ("before", "seconds", "wandb") if name in run and not other}
     tracker.start(settings.stage, to_yaml(settings), data, {"processes": processes.count(), **kept})
     return tracker.read()
 
@@ -146,11 +146,13 @@ def _prepare(
 def _tell_too_long(found: Tokenised, settings: AnyStage, note: Note) -> None:
     """Say which rows are left out. Raises UsageError where none is left."""
     limit = settings.training.max_length
+    if not found.rows:
+        why, mend = "none is of the split train", "collect the data anew"
+        if found.too_long:
+            why, mend = "all are longer than training.max_length", "raise it"
+        raise UsageError(f"{settings.data} has no row to learn from ({why})", mend)
     if found.too_long:
         note(f"{len(found.too_long):,} rows are longer than {limit:,} tokens and left out, {found.too_long[0]} for one: raise training.max_length")
-    if not found.rows:
-        why = "all are longer than training.max_length" if found.too_long else "none is of the split train"
-        raise UsageError(f"{settings.data} has no row to learn from ({why})", "collect the data anew")
 
 
 def _carry_out(kind: Kind, given: Given, before: dict[str, Any] | None, note: Note) -> Outcome:

@@ -97,10 +97,18 @@ def train(trainer: Any, settings: AnyStage, tracker: Tracker, note: Callable[[st
         trainer.add_callback(_log(tracker, sample, stop, note))
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     step, steps = int(trainer.state.global_step), int(trainer.state.max_steps)
-    if processes.in_any(stop.is_set(), trainer.args.device) and step < steps:
+    if processes.in_any(stop.is_set(), trainer.args.device) and step < steps and not _has_waited(trainer):
         tracker.update(steps=step)
         raise Stopped(f"Stopped at step {step} of {steps}", AGAIN)
     return step
+
+
+def _has_waited(trainer: Any) -> bool:
+    """Whether early stopping has ended it."""
+    from transformers import EarlyStoppingCallback
+
+    found = [item for item in trainer.callback_handler.callbacks if isinstance(item, EarlyStoppingCallback)]
+    return any(item.early_stopping_patience_counter >= item.early_stopping_patience for item in found)
 
 
 def _go_on_from(folder: Path, note: Callable[[str], None]) -> Path | None:
