@@ -43,6 +43,7 @@ def listen(
     from otto.cli.host import announcing, opened
     from otto.config import load_settings
     from otto.listening.conversation import Conversation, VoiceHost
+    from otto.listening.events import OneAtATime
     from otto.listening.listener import Mode
 
     settings = load_settings()
@@ -52,7 +53,7 @@ def listen(
     host = VoiceHost()
     with ExitStack() as stack:
         assistant = stack.enter_context(opened(router=router, stt=stt, speech=True, json=json, dry_run=dry_run, host=host))
-        view = stack.enter_context(_view(plain, json))
+        view = OneAtATime(stack.enter_context(_view(plain, json)))
         voice = stack.enter_context(_voice(settings, silent, lambda sentence: conversation.warn(sentence)))
         conversation = Conversation(assistant, voice, view.show, dry_run=dry_run, overheard=mode is Mode.CONTINUOUS)
         stack.callback(conversation.close)
@@ -92,9 +93,9 @@ def _wake_words(settings: Settings) -> WakeWords:
 
 @contextmanager
 def _frames(settings: Settings, warn: Callable[[str], None]) -> Iterator[Iterator[AudioFrame]]:
-    from otto.audio.microphone import Microphone
+    from otto.audio.lasting import LastingMicrophone
 
-    with Microphone(settings.audio.input, warn) as microphone:
+    with LastingMicrophone(settings.audio.input, warn) as microphone:
         yield iter(microphone)
 
 

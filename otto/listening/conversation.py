@@ -15,7 +15,7 @@ from typing import Protocol
 from otto.assistant import Assistant, undo_last
 from otto.control import Asked, Control, read_control
 from otto.errors import NotConfirmed, OttoError
-from otto.listening.answers import chosen, choice_grammar, is_cancelled, yes_no, yes_no_grammar
+from otto.listening.answers import choice_grammar, chosen, is_cancelled, yes_no, yes_no_grammar
 from otto.listening.correction import corrected
 from otto.listening.doubt import Doubt, doubt_of
 from otto.listening.early import EarlyStart
@@ -62,7 +62,7 @@ class Conversation:
     Args:
         assistant: does the commands.
         voice: speaks the replies.
-        show: told what happens; called in the listening thread alone.
+        show: told what happens, from several threads.
         dry_run: stop before the skills; nothing is kept.
         overheard: whether people may talk who do not mean Otto: what is no command is then neither asked about nor kept.
     """
@@ -122,17 +122,18 @@ class Conversation:
 
     def tell(self, text: str) -> None:
         """Say something, from any thread."""
-        self._post(lambda: self._say(text))
+        self._say(text)
 
     def announce(self, text: str) -> None:
         """Tell what has come due, from any thread."""
-        self._post(lambda: self._announce(text))
+        self._show(Announced(text))
+        self._voice.say(text)
 
     def warn(self, sentence: str) -> None:
         """Show what does not work, once for each sentence, from any thread."""
         if sentence not in self._warned:
             self._warned.add(sentence)
-            self._post(lambda: self._show(Warned(sentence)))
+            self._show(Warned(sentence))
 
     def ask(self, question: str, expected: SpeechGrammar | None = None) -> str | None:
         """Ask and wait for the answer, in the thread of the turn; None where there is none, or the speaker wants nothing of it."""
@@ -277,10 +278,6 @@ class Conversation:
 
     def _say(self, text: str) -> None:
         self._show(Said(text))
-        self._voice.say(text)
-
-    def _announce(self, text: str) -> None:
-        self._show(Announced(text))
         self._voice.say(text)
 
     def _post(self, work: Callable[[], None]) -> None:

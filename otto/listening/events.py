@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
+from threading import Lock
 from typing import Protocol, TypeAlias
 
 from otto.messages import Turn
@@ -100,3 +101,15 @@ class View(Protocol):
     """Shows what happens. Called by one thread at a time."""
 
     def show(self, event: Event) -> None: ...
+
+
+class OneAtATime:
+    """Passes events on to a view from any thread."""
+
+    def __init__(self, view: View) -> None:
+        self._view = view
+        self._lock = Lock()
+
+    def show(self, event: Event) -> None:
+        with self._lock:
+            self._view.show(event)

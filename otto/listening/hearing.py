@@ -14,6 +14,7 @@ from otto.errors import OttoError
 from otto.messages import AudioFrame, Reading, SpeechGrammar, Utterance
 
 AHEAD = 0.1  # seconds of silence after which the words so far are read
+_LAST_WORD = 0.3  # seconds to wait at the end for the thread: it may be in the middle of a sentence
 PARTIAL = 0.7  # seconds of speech between two looks at an unfinished sentence
 
 Understand = Callable[[Utterance, SpeechGrammar | None], Reading]
@@ -124,6 +125,10 @@ class Hearing:
             self._reader.wait(self._sentences[0].job.mark)
         return self._next()
 
+    def rest(self) -> None:
+        """Wait until all that was asked has been read: for sound that comes faster than it was spoken."""
+        self._reader.wait_until_idle()
+
     def drop(self) -> None:
         """Forget what is being said and read."""
         self._endpointer.drop()
@@ -229,11 +234,15 @@ class _Reader:
         with self._changed:
             self._changed.wait_for(lambda: mark in self._results or self._closed)
 
+    def wait_until_idle(self) -> None:
+        with self._changed:
+            self._changed.wait_for(lambda: self.idle or self._closed)
+
     def close(self) -> None:
         with self._changed:
             self._closed = True
             self._changed.notify_all()
-        self._thread.join()
+        self._thread.join(_LAST_WORD)
 
     def _work(self) -> None:
         while True:
@@ -259,4 +268,5 @@ class _Reader:
         except OttoError as error:
             return error
         except Exception as error:  # noqa: BLE001  an engine that breaks must not end the listening
-            return OttoError(f"The sentence cannot be understood ({type(error).__name__}: {error})", "try again, or choose another engine: otto config set stt.engine NAME")
+            what = f"The sentence cannot be understood ({type(error).__name__}: {error})"
+            return OttoError(what, "try again, or choose another engine: otto config set stt.engine NAME")

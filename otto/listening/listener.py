@@ -128,7 +128,6 @@ class Listener:
                     if self._stopped:
                         break
                 with open_microphone() as frames:
-                    self._microphone = True
                     ended = self._hear(frames)
                 self._microphone = False
                 self._show_state()
@@ -139,6 +138,7 @@ class Listener:
 
     def step(self, frame: AudioFrame) -> None:
         """Take the next 32 ms."""
+        self._microphone = True
         self._tell_time(frame)
         self._conversation.run_posted()
         while not self._pressed.empty():
@@ -204,9 +204,8 @@ class Listener:
         if self._voice.speaking and self._ears.hearing.speech >= BARGE_IN:
             self._voice.stop()
             self._open_until = max(self._open_until, self._now + PATIENCE)
-        if reading := self._ears.hearing.settled:
-            if self._accepts:
-                self._conversation.prepare(self._ears.hearing.mark, reading)
+        if (reading := self._ears.hearing.settled) and self._accepts:
+            self._conversation.prepare(self._ears.hearing.mark, reading)
         self._show_partial()
         if sentence is not None:
             self._take_sentence(sentence)
