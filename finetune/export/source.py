@@ -71,7 +71,8 @@ class Source:
 
 def _run_of(folder: Path) -> Path | None:
     """The run that a folder is, or lies in as its adapter or as one of its checkpoints."""
-    return next((path for path in (folder, *list(folder.resolve().parents)[:2]) if (path / RUN).is_file() and (path / CONFIG).is_file()), None)
+    around = list(folder.resolve().parents)[:2] if (folder / ADAPTER_CONFIG).is_file() else []
+    return next((path for path in (folder, *around) if (path / RUN).is_file() and (path / CONFIG).is_file()), None)
 
 
 def _adapter(folder: Path, run: Path | None) -> Path | None:

@@ -175,7 +175,8 @@ def with_adapter(model: Any, settings: AnyStage, tokenizer: Any, new_tokens: lis
     )  # fmt: skip
     if new_tokens:
         lora.trainable_token_indices = {"embed_tokens": new_tokens}
-        lora.modules_to_save = ["lm_head"]
+        if not model.config.tie_word_embeddings:  # where they are one matrix, PEFT adapts the rows in both places
+            lora.modules_to_save = ["lm_head"]
     try:
         return get_peft_model(model, lora)
     except ValueError as error:
