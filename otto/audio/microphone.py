@@ -7,12 +7,14 @@ import queue
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from otto.audio import portaudio
+from otto.audio.devices import routed
 from otto.audio.resample import FrameCutter, Resampler
 from otto.errors import AudioError
 from otto.messages import SAMPLE_RATE, AudioFrame
@@ -43,7 +45,7 @@ class Microphone:
     """
 
     def __init__(self, device: str = "", warn: Callable[[str], None] = lambda sentence: None) -> None:
-        self._device = portaudio.device_of(device)
+        self._device = device
         self._warn = warn
         self._stream: sounddevice.InputStream | None = None
         self._ring: list[_Block] = []
@@ -87,7 +89,7 @@ class Microphone:
         with portaudio.LOCK:
             stream, self._stream = self._stream, None
             if stream is not None:
-                stream.close()
+                portaudio.close_stream(stream)
         self._paused = time.monotonic()
         return True
 
@@ -139,24 +141,19 @@ class Microphone:
 
     def _open(self, library: Any) -> sounddevice.InputStream:
         """At 16 kHz mono where the device can, else at its own rate and with as many channels as it has."""
-        try:
-            return self._stream_at(library, SAMPLE_RATE, 1)
-        except library.PortAudioError as error:
-            if portaudio.error_code(error) not in (portaudio.BAD_RATE, portaudio.BAD_CHANNELS):
-                raise
-        device = library.query_devices(self._device, "input")
-        rate, channels = int(device["default_samplerate"]), int(device["max_input_channels"])
-        try:
-            return self._stream_at(library, rate, 1)
-        except library.PortAudioError as error:
-            if portaudio.error_code(error) != portaudio.BAD_CHANNELS:
-                raise
-        return self._stream_at(library, rate, channels)
+        with routed("microphone", self._device) as device:
+            with _unless(library, portaudio.BAD_RATE, portaudio.BAD_CHANNELS):
+                return self._stream_at(library, device, SAMPLE_RATE, 1)
+            about = library.query_devices(device, "input")
+            rate = int(about["default_samplerate"])
+            with _unless(library, portaudio.BAD_CHANNELS):
+                return self._stream_at(library, device, rate, 1)
+            return self._stream_at(library, device, rate, int(about["max_input_channels"]))
 
-    def _stream_at(self, library: Any, rate: int, channels: int) -> sounddevice.InputStream:
+    def _stream_at(self, library: Any, device: str | int | None, rate: int, channels: int) -> sounddevice.InputStream:
         size = round(rate * _BLOCK)
         stream = library.InputStream(
-            samplerate=rate, blocksize=size, device=self._device, channels=channels, dtype="int16",
+            samplerate=rate, blocksize=size, device=device, channels=channels, dtype="int16",
             callback=self._take, finished_callback=self._finished,
         )  # fmt: skip
         self._ring = [_Block(np.zeros((size, channels), np.int16), rate) for _ in range(round(_KEPT / _BLOCK))]
@@ -188,11 +185,21 @@ class Microphone:
         code = portaudio.error_code(error)
         if not any(device["max_input_channels"] for device in library.query_devices()):
             return AudioError("There is no microphone", "plug one in, or give a sound file: otto hear FILE")
-        if isinstance(error, ValueError) or (self._device is not None and code != portaudio.TAKEN):
-            return AudioError(f"There is no microphone {self._device!r}", f"`otto doctor` lists them; choose one with: {_SETTING}")
+        if isinstance(error, ValueError) or (self._device and code != portaudio.TAKEN):
+            return AudioError(f"There is no microphone {self._device!r}", f"`otto devices` lists them; choose one with: {_SETTING}")
         if code == portaudio.TAKEN:
             return AudioError("The microphone is taken by another program", f"close that one, or choose another with: {_SETTING}")
         return AudioError(f"The microphone cannot be opened ({error.args[0]})", f"choose another with: {_SETTING}")
+
+
+@contextmanager
+def _unless(library: Any, *codes: int) -> Iterator[None]:
+    """Go on where PortAudio refuses with one of these codes."""
+    try:
+        yield
+    except library.PortAudioError as error:
+        if portaudio.error_code(error) not in codes:
+            raise
 
 
 class _Block:

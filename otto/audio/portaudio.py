@@ -6,7 +6,12 @@ streams with it: so who has one open says so (`hold`) and is asked to close it f
 
 from __future__ import annotations
 
+import atexit
+import contextlib
+import ctypes
+import sys
 import threading
+from functools import cache
 from typing import Any, Protocol
 
 from otto.errors import AudioError
@@ -29,6 +34,8 @@ class Holder(Protocol):
 
 
 _holders: list[Holder] = []
+_closing: list[threading.Thread] = []  # streams that a sound server does not let go
+_CLOSES = 0.3  # seconds; it takes some hundredths
 
 
 def hold(holder: Holder) -> None:
@@ -52,6 +59,9 @@ def look_again() -> bool:
     """
     library = load_portaudio()
     with LOCK:
+        if any(thread.is_alive() for thread in _closing):
+            return False
+        _closing.clear()
         paused: list[Holder] = []
         try:
             for holder in tuple(_holders):
@@ -66,8 +76,19 @@ def look_again() -> bool:
                 holder.resume()
 
 
+def close_stream(stream: Any) -> None:
+    """Close a stream at once, what it still holds is thrown away. One whose sound server hangs is left behind, and keeps nobody waiting."""
+    thread = threading.Thread(target=stream.close, name="otto-closes-sound", daemon=True)
+    thread.start()
+    thread.join(_CLOSES)
+    if thread.is_alive():
+        _closing.append(thread)
+        atexit.unregister(load_portaudio()._exit_handler)  # it would wait for that stream, and the process never end
+
+
 def load_portaudio() -> Any:
     """The module sounddevice. Raises AudioError: the library is missing."""
+    _quiet_alsa()
     try:
         import sounddevice
     except OSError:  # the Linux wheel has no PortAudio inside
@@ -75,6 +96,21 @@ def load_portaudio() -> Any:
             "The PortAudio library is missing", "install it with: apt install libportaudio2 (or dnf install portaudio)"
         ) from None
     return sounddevice
+
+
+@cache
+def _quiet_alsa() -> None:
+    """ALSA writes into the terminal what it does not find, several lines for each look at the devices; PortAudio's errors say enough."""
+    if sys.platform.startswith("linux"):
+        with contextlib.suppress(OSError, AttributeError):  # no ALSA, no lines
+            ctypes.CDLL("libasound.so.2").snd_lib_error_set_handler(_ALSA_HANDLER)
+
+
+def _say_nothing(*about: Any) -> None:
+    pass
+
+
+_ALSA_HANDLER = ctypes.CFUNCTYPE(None, ctypes.c_char_p, ctypes.c_int, ctypes.c_char_p, ctypes.c_int, ctypes.c_char_p)(_say_nothing)
 
 
 def error_code(error: Exception) -> int:

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from otto.audio.portaudio import BAD_CHANNELS, TAKEN, device_of, error_code, load_portaudio
+from otto.audio.devices import routed
+from otto.audio.portaudio import BAD_CHANNELS, LOCK, TAKEN, close_stream, error_code, hold, let_go, load_portaudio
 from otto.audio.resample import resampled
 from otto.errors import AudioError
 from otto.messages import SAMPLE_RATE, Sound
@@ -50,7 +51,7 @@ class Speaker:
     """
 
     def __init__(self, device: str = "") -> None:
-        self._device = device_of(device)
+        self._device = device
         self._lock = threading.RLock()  # held by who opens, closes and stops; never by the callback
         self._stream: sounddevice.OutputStream | None = None
         self._queue: deque[_Item] = deque()
@@ -143,17 +144,34 @@ class Speaker:
                 found[left:right] = item.reference[left - begin : right - begin]
         return found
 
+    def pause(self) -> bool:
+        """Let the device go while PortAudio looks for devices anew; not while it is playing."""
+        if not self._lock.acquire(blocking=False):
+            return False
+        try:
+            if self.busy and not self._broken():
+                return False
+            self._close()
+            return True
+        finally:
+            self._lock.release()
+
+    def resume(self) -> None:
+        """The next sound opens the device."""
+
     def _opened(self, portaudio: Any) -> sounddevice.OutputStream:
         """The device at its own rate, as one channel where it can."""
         try:
-            about = portaudio.query_devices(self._device, "output")
-            self._rate = int(about["default_samplerate"])
-            try:
-                stream = self._stream_with(portaudio, 1)
-            except portaudio.PortAudioError as error:
-                if error_code(error) != BAD_CHANNELS:
-                    raise
-                stream = self._stream_with(portaudio, 2)
+            with LOCK, routed("loudspeaker", self._device) as device:
+                about = portaudio.query_devices(device, "output")
+                self._rate = int(about["default_samplerate"])
+                try:
+                    stream = self._stream_with(portaudio, device, 1)
+                except portaudio.PortAudioError as error:
+                    if error_code(error) != BAD_CHANNELS:
+                        raise
+                    stream = self._stream_with(portaudio, device, 2)
+                hold(self)
         except (portaudio.PortAudioError, ValueError) as error:
             raise self._why(portaudio, error) from None
         slow = any(name in about["name"].casefold() for name in _SLOW_START)
@@ -161,16 +179,16 @@ class Speaker:
         self._delay = stream.latency
         return stream
 
-    def _stream_with(self, portaudio: Any, channels: int) -> sounddevice.OutputStream:
+    def _stream_with(self, portaudio: Any, device: str | int | None, channels: int) -> sounddevice.OutputStream:
         return portaudio.OutputStream(
-            samplerate=self._rate, device=self._device, channels=channels, dtype="int16", latency=_LATENCY, callback=self._fill
+            samplerate=self._rate, device=device, channels=channels, dtype="int16", latency=_LATENCY, callback=self._fill
         )
 
     def _why(self, portaudio: Any, error: Exception) -> AudioError:
         if not any(device["max_output_channels"] for device in portaudio.query_devices()):
             return AudioError("There is no loudspeaker", "plug one in; the replies are shown as text")
-        if isinstance(error, ValueError) or (self._device is not None and error_code(error) != TAKEN):
-            return AudioError(f"There is no loudspeaker {self._device!r}", f"`otto doctor` lists them; choose one with: {_SETTING}")
+        if isinstance(error, ValueError) or (self._device and error_code(error) != TAKEN):
+            return AudioError(f"There is no loudspeaker {self._device!r}", f"`otto devices` lists them; choose one with: {_SETTING}")
         if error_code(error) == TAKEN:
             return AudioError("The loudspeaker is taken by another program", f"close that one, or choose another with: {_SETTING}")
         return AudioError(f"The loudspeaker cannot be opened ({error.args[0]})", f"choose another with: {_SETTING}")
@@ -189,8 +207,9 @@ class Speaker:
             stream, self._stream = self._stream, None
             self._queue, self._until = deque(), 0.0
             if stream is not None:
-                stream.abort(ignore_errors=True)
-                stream.close(ignore_errors=True)
+                with LOCK:
+                    let_go(self)
+                    close_stream(stream)
 
     def _close_later(self) -> None:
         """Let the device go when it has been idle for a while."""
