@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,6 +58,17 @@ class PromptFormat:
             return cls(str(stored[FAMILY]), str(stored[FORMAT]["sha256"]), tokens)
         except (KeyError, TypeError, ValueError, AttributeError):
             return None
+
+    @property
+    def mark(self) -> str:
+        """The words by which the chat template of exported weights tells their format to who asks them through a server."""
+        return f"otto_prompt {self.family} {self.sha256}"
+
+    @classmethod
+    def of_template(cls, chat_template: str) -> PromptFormat | None:
+        """The format that a chat template tells, without the numbers of its tokens; None where it tells none."""
+        found = re.search(r"otto_prompt ([\w-]+) ([0-9a-f]{64})", chat_template)
+        return cls(found[1], found[2], {}) if found else None
 
     def to_json(self) -> dict[str, Any]:
         """Its keys in a tokenizer_config.json."""

@@ -21,7 +21,7 @@ def chat_template(prompt: PromptFormat, end: str) -> str:
     between, after = rest.split(_USER)
     space = "" if after[-1:].isspace() else " "
     lines = (
-        f"{{#- {mark(prompt)} -#}}",
+        f"{{#- {prompt.mark} -#}}",
         "{%- set said = namespace(system='') -%}",
         "{%- for message in messages -%}",
         "{%- if message['role'] == 'system' -%}",
@@ -34,11 +34,6 @@ def chat_template(prompt: PromptFormat, end: str) -> str:
         "{%- endfor -%}",
     )
     return "\n".join(lines)
-
-
-def mark(prompt: PromptFormat) -> str:
-    """The words by which a chat template tells its format."""
-    return f"otto_prompt {prompt.family} {prompt.sha256}"
 
 
 def _text(text: str) -> str:

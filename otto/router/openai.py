@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING
 
 from otto.call import Call
 from otto.chat import DEFAULT_URL, LOCAL_URL
-from otto.errors import ModelError, OttoError
+from otto.errors import ModelError, OttoError, UsageError
 from otto.messages import Route
 from otto.prompt import messages, read_own
+from otto.promptformat import PromptFormat
 from otto.registry import Registry
-from otto.router.abilities import SCHEMA, TOOLS, Abilities, Memory, request_fields
+from otto.router.abilities import LLAMA_CPP, SCHEMA, TOOLS, Abilities, Memory, request_fields
 from otto.router.answer import read_calls
 from otto.router.base import NOTHING
 from otto.router.server import Answer, ChatServer, Refused, Spent
@@ -65,6 +66,7 @@ class OpenAIRouter:
         self._server = ChatServer(url, model, key, key_place)
         self._memory = Memory(settings.paths.cache, url, model)
         self._known = self._memory.read()
+        self._prompt_fits = False  # nobody looked yet
         self.update(registry)
 
     @property
@@ -82,6 +84,7 @@ class OpenAIRouter:
         Raises:
             ModelError: the server does not know the model, or refuses the key.
             NetworkError: the server is out of reach, slow or broken, or does not speak the protocol.
+            UsageError: its model, which Otto exported, was tuned with another prompt.
         """
         started = time.perf_counter()
         answer, calls = self._ask(text, time.monotonic() + TOTAL_SECONDS)
@@ -95,6 +98,8 @@ class OpenAIRouter:
         known = copy.deepcopy(self._known)  # what is learnt counts once an answer came
         if known.software is None:
             known.software = self._server.software(until)
+        if known.software == LLAMA_CPP and not self._prompt_fits:
+            self._require_prompt(self._server.chat_template(until))
         while True:
             way = known.way
             options = {name: value for name, value in _OPTIONS.items() if name not in known.without}
@@ -112,6 +117,14 @@ class OpenAIRouter:
             if not again:
                 self._learn(known)
                 return answer, calls
+
+    def _require_prompt(self, chat_template: str) -> None:
+        """Raises UsageError where the model was tuned with another prompt than the messages become."""
+        tuned_with = PromptFormat.of_template(chat_template)
+        if tuned_with and tuned_with.sha256 != PromptFormat.of(tuned_with.family, {}, self._own_prompt).sha256:
+            what = f"The model on the server {self._server.host} was tuned with another text of the prompt {tuned_with.family}"
+            raise UsageError(f"{what} than it would be asked with", "set router.prompt as it was then, or tune it anew")
+        self._prompt_fits = True
 
     def _messages(self, text: str, way: str) -> list[dict[str, str]]:
         asked = messages(self._registry, text, own=self._own_prompt)

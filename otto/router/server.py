@@ -79,6 +79,18 @@ class ChatServer:
         except Exception:  # noqa: BLE001  whatever is wrong with the server, the question itself will tell
             return ""
 
+    def chat_template(self, until: float) -> str:
+        """What llama.cpp makes a prompt of messages with; "" where it does not tell."""
+        import httpx
+
+        left = max(0.1, min(CONNECT_SECONDS, until - time.monotonic()))
+        try:
+            root = self._url.rstrip("/").removesuffix("/v1")
+            answer = httpx.get(f"{root}/props", headers={"Authorization": f"Bearer {self._key}"} if self._key else {}, timeout=left)
+            return str(answer.json()["chat_template"])
+        except Exception:  # noqa: BLE001  as above
+            return ""
+
     def ask(self, messages: Any, options: Mapping[str, Any], until: float) -> Answer:
         """The model's answer.
 
