@@ -99,14 +99,19 @@ def installed_whisper(settings: Settings) -> str:
     return wanted if wanted in usable else next(iter(usable), "")
 
 
+def moonshine_ready(settings: Settings) -> bool:
+    """Whether Moonshine has been made; whoever opens one that is damaged says so."""
+    return _model(settings, MOONSHINE).path.is_dir()
+
+
 def moonshine_here(settings: Settings) -> bool:
     """Whether Moonshine is on this machine: ready, or as the package that it is made from."""
     from otto.moonshine.source import installed_package
 
-    return _model(settings, MOONSHINE).path.is_dir() or installed_package() is not None
+    return moonshine_ready(settings) or installed_package() is not None
 
 
-def moonshine_folder(settings: Settings, say: Callable[[str], None] = lambda _: None) -> Path:
+def moonshine_folder(settings: Settings, tell: Callable[[str], None] = lambda _: None) -> Path:
     """The folder of Moonshine, made first from the installed package where it is not there yet; nothing is downloaded.
 
     Raises:
@@ -114,8 +119,8 @@ def moonshine_folder(settings: Settings, say: Callable[[str], None] = lambda _: 
     """
     from otto.moonshine.source import installed_package
 
-    if not _model(settings, MOONSHINE).path.is_dir() and installed_package():
-        say("The speech model moonshine is made ready, once; this takes about 20 seconds")
+    if not moonshine_ready(settings) and installed_package():
+        tell("The speech model moonshine is made ready, once; this takes about 20 seconds")
         return pull_model(settings, MOONSHINE)
     return model_path(settings, MOONSHINE)
 

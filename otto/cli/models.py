@@ -11,7 +11,9 @@ from otto.cli.new import new_app
 app = new_app(help="List and download models.", no_args_is_help=True)
 Name = Annotated[
     str,
-    typer.Argument(help="A Whisper size such as small.en, or owner/name of a router's base model.", show_default=False),
+    typer.Argument(
+        help="moonshine, a Whisper size such as small.en, or owner/name of a router's base model.", show_default=False
+    ),
 ]
 
 

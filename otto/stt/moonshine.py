@@ -36,7 +36,7 @@ _TOKENS_A_SECOND, _FIRST_TOKENS = 8, 6  # nobody says more
 _FURTHEST = 30.0  # log likelihood from the free text to the least likely phrase that is worth a search
 _LETTER = 0.1  # log likelihood that a letter more is worth: the model ends a sentence early where it goes on unexpectedly
 _OTHER = 0.1  # probability from which another phrase is worth a question
-_ANSWER = 0.25  # confidence from which an expected answer is one: whoever is asked answers
+_PHRASE, _ANSWER = 0.5, 0.25  # confidence from which a phrase was said, and an expected answer: whoever is asked answers
 
 
 class MoonshineEngine:
@@ -93,10 +93,10 @@ class MoonshineEngine:
         text = self._model.text(free.tokens)
         if not any(letter.isalnum() for letter in text):
             return "no words"  # what the model makes of noise
-        for spelling, least in ((self._answers(expected), _ANSWER), (self._phrases, 0.5)):
+        for spelling, least in ((self._answers(expected), _ANSWER), (self._phrases, _PHRASE)):
             sentences = self._sentences(hearing, spelling, free, utterance) if spelling else []
             if sentences and (confidence := Agreement.of(sentences[0], free, text).confidence) >= least:
-                return sentences[0].text, confidence * _share(sentences), _others(sentences)
+                return sentences[0].text, confidence, _others(sentences)
         return text, 0.0 if garbled(free, utterance.seconds) else confidence_of(free), ()
 
     def _read(self, hearing: Hearing, utterance: Utterance) -> Reading:
@@ -141,16 +141,7 @@ def _worth(sentence: Sentence) -> float:
     return sentence.likelihood + _LETTER * len(sentence.text)
 
 
-def _probabilities(sentences: Sequence[Sentence]) -> list[float]:
-    """Of each sentence, if one of them was said."""
-    weights = [math.exp(_worth(sentence) - _worth(sentences[0])) for sentence in sentences]
-    return [weight / sum(weights) for weight in weights]
-
-
-def _share(sentences: Sequence[Sentence]) -> float:
-    return _probabilities(sentences)[0]
-
-
 def _others(sentences: Sequence[Sentence]) -> tuple[str, ...]:
-    pairs = list(zip(sentences, _probabilities(sentences), strict=True))[1:]
-    return tuple(sentence.text for sentence, probability in pairs if probability >= _OTHER)
+    """The sentences beside the first that may have been said as well, by their probability if one of them all was."""
+    weights = [math.exp(_worth(sentence) - _worth(sentences[0])) for sentence in sentences]
+    return tuple(sentence.text for sentence, weight in zip(sentences[1:], weights[1:], strict=True) if weight >= _OTHER * sum(weights))
