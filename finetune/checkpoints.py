@@ -8,7 +8,8 @@ from pathlib import Path
 from finetune.tracking import read_json
 
 _NAME = re.compile(r"checkpoint-(\d+)")
-_PARTS = ("adapter_model.safetensors", "optimizer.pt", "scheduler.pt", "trainer_state.json")
+_PARTS = ("adapter_model.safetensors", "trainer_state.json")
+_OPTIMISERS = ("optimizer.pt", "optimizer.bin", "latest")  # of one process or several, of FSDP, of DeepSpeed
 
 
 def step_of(checkpoint: Path) -> int:
@@ -29,7 +30,7 @@ def last_whole(folder: Path) -> tuple[Path | None, list[Path]]:
 
 
 def _is_whole(checkpoint: Path) -> bool:
-    if not all((checkpoint / name).is_file() for name in _PARTS):
+    if not all((checkpoint / name).is_file() for name in _PARTS) or not any((checkpoint / name).is_file() for name in _OPTIMISERS):
         return False
     if read_json(checkpoint / "trainer_state.json").get("global_step") != step_of(checkpoint):
         return False
@@ -44,7 +45,7 @@ def _loads(checkpoint: Path) -> bool:
         with safe_open(checkpoint / "adapter_model.safetensors", "pt") as file:
             if not list(file.keys()):
                 return False
-        for name in ("optimizer.pt", "scheduler.pt"):
+        for name in ("optimizer.pt", "scheduler.pt") if (checkpoint / "optimizer.pt").is_file() else ():
             torch.load(checkpoint / name, map_location="cpu", weights_only=True, mmap=True)
     except Exception:  # noqa: BLE001  a file cut short fails in as many ways as it has formats
         return False

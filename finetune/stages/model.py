@@ -54,7 +54,7 @@ def is_quantised(settings: AnyStage, gpu: bool) -> bool:
 def check_memory(settings: AnyStage, gpu: bool, quantised: bool) -> Memory:
     """The estimate. Raises ModelError where the weights alone are more than there is, before minutes go into loading them."""
     needed = memory(settings, Sizes.read(settings.base), quantised, gpu)
-    there, where = _free(gpu)
+    there, where = free_memory(gpu)
     if needed.weights + needed.adapter > there:
         mend = "close what fills it, or take a smaller base" if gpu else "train it where there is a GPU, or take a smaller base"
         raise ModelError(f"{settings.base.name} needs about {gib(needed.total)} and {where} has {gib(there)}", mend)
@@ -70,7 +70,8 @@ def prepare(settings: AnyStage) -> tuple[bool, bool]:
     return gpu, quantised
 
 
-def _free(gpu: bool) -> tuple[float, str]:
+def free_memory(gpu: bool) -> tuple[float, str]:
+    """The bytes that a process may fill, and of what, in words."""
     if gpu:
         import torch
 
@@ -131,13 +132,16 @@ def load_base(settings: AnyStage, gpu: bool, quantised: bool) -> Any:
     import torch
     from transformers import AutoModelForCausalLM
 
-    options: dict[str, Any] = {"dtype": torch.bfloat16 if gpu else torch.float32, "device_map": {"": _device(gpu)}}
+    options: dict[str, Any] = {"dtype": torch.bfloat16 if gpu else torch.float32}
+    if not processes.is_split():  # otherwise the trainer sends each process its part
+        options["device_map"] = {"": _device(gpu)}
     if quantised:
         from transformers import BitsAndBytesConfig
 
         options["quantization_config"] = BitsAndBytesConfig(
-            load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=True, bnb_4bit_compute_dtype=torch.bfloat16
-        )
+            load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=True, bnb_4bit_compute_dtype=torch.bfloat16,
+            bnb_4bit_quant_storage=torch.bfloat16 if processes.is_split() else torch.uint8,  # what is split must be of one type
+        )  # fmt: skip
     try:
         model = AutoModelForCausalLM.from_pretrained(settings.base, local_files_only=True, **options)
     except torch.OutOfMemoryError:

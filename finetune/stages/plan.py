@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from finetune.config import AnyStage, Grpo, Sft, to_yaml
+from finetune.config import AnyStage, Dpo, Grpo, Sft, to_yaml
 from finetune.data.split import TRAIN, VALIDATION
 from finetune.data.tokenizer import open_tokenizer
 from finetune.estimate import Sizes, gib, memory
 from finetune.rows import PreferenceRow, TrainingRow, read_preference_rows, read_training_rows, text_of
-from finetune.stages.model import is_quantised, on_gpu, require_packages
+from finetune.skills import load_skills
+from finetune.stages import model, processes
+from finetune.stages.answers import check_rows
 
 
 def describe(settings: AnyStage) -> Iterator[str]:
     """Lines for a person. Raises OttoError where the stage could not begin."""
-    require_packages()
-    gpu = on_gpu(settings)
-    quantised = is_quantised(settings, gpu)
+    model.require_packages()
+    gpu = model.on_gpu(settings)
+    quantised = model.is_quantised(settings, gpu)
     needed = memory(settings, Sizes.read(settings.base), quantised, gpu)
-    rows: list[TrainingRow] | list[PreferenceRow]
-    rows = read_preference_rows(settings.data) if settings.stage == "dpo" else read_training_rows(settings.data)
+    model.family(settings)
+    model.check_adapter(settings)
+    rows = _rows(settings)
     learn = [row for row in rows if row.split == TRAIN]
     yield to_yaml(settings).rstrip()
     yield ""
@@ -31,16 +34,32 @@ def describe(settings: AnyStage) -> Iterator[str]:
     yield f"model     {needed.parameters:,} parameters, of which the adapter adds {needed.trained:,} ({share:.2%})"
     yield f"memory    about {gib(needed.total)}, an estimate: weights {gib(needed.weights)}, adapter {gib(needed.adapter)},"
     yield f"          activations {gib(needed.activations)}, logits {gib(needed.logits)}" + (f", CUDA {gib(needed.runtime)}" if gpu else "")
+    there, where = model.free_memory(gpu)
+    if needed.total > there:
+        yield f"          which is more than {where} has: {gib(there)}"
     yield f"rows      {len(learn):,} to learn from, {sum(row.split == VALIDATION for row in rows):,} to watch"
-    steps = _steps(settings, learn)
+    steps, count = _steps(settings, learn), processes.promised()
     schedule = settings.training
+    each = f"{schedule.batch} × {schedule.accumulate}" + (f" × {count} processes" if count > 1 else "")
     yield (
-        f"steps     {steps:,}, each of {schedule.batch} × {schedule.accumulate}; warm-up {math.ceil(steps * schedule.warmup):,};"
+        f"steps     {steps:,}, each of {each}; warm-up {math.ceil(steps * schedule.warmup):,};"
         f" an evaluation and a checkpoint every {min(schedule.every, steps):,}"
     )
 
 
-def _steps(settings: AnyStage, rows: list[TrainingRow] | list[PreferenceRow]) -> int:
+def _rows(settings: AnyStage) -> Sequence[TrainingRow | PreferenceRow]:
+    """What is learned from; checked, as is what is answered beside it. A call of another skill is refused here already."""
+    registry = load_skills(settings.skills)
+    if not isinstance(settings, Dpo):
+        rows = read_training_rows(settings.data)
+        check_rows(rows, registry, settings.data.name)
+        return rows
+    if settings.rows:
+        check_rows(read_training_rows(settings.rows), registry, settings.rows.name)
+    return read_preference_rows(settings.data)
+
+
+def _steps(settings: AnyStage, rows: Sequence[TrainingRow | PreferenceRow]) -> int:
     """Of all epochs; with packing an estimate, from sequences that are full."""
     if settings.training.steps:
         return settings.training.steps
@@ -49,5 +68,6 @@ def _steps(settings: AnyStage, rows: list[TrainingRow] | list[PreferenceRow]) ->
         counter = open_tokenizer(settings.base if (Path(settings.base) / "tokenizer.json").is_file() else None)
         tokens = sum(counter.counts([text_of(row.prompt) + row.answer for row in rows if isinstance(row, TrainingRow)]))
         sequences = math.ceil(tokens / settings.training.max_length)
-    an_epoch = max(1, math.ceil(math.ceil(sequences / settings.training.batch) / settings.training.accumulate))
+    passes = math.ceil(sequences / (settings.training.batch * processes.promised()))
+    an_epoch = max(1, math.ceil(passes / settings.training.accumulate))
     return math.ceil(an_epoch * settings.training.epochs)

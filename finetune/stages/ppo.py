@@ -18,6 +18,7 @@ from finetune.rewards import total
 from finetune.stages import answers, policy, processes, rewarded, stage, training
 from finetune.stages.rewarded import ByReward
 from finetune.tracking import Opener
+from otto.errors import UsageError
 
 HEAD = "value_head.pt"  # in a checkpoint
 REFERENCE = "ref"
@@ -133,6 +134,8 @@ class Learner:
 
 def run(settings: Ppo, note: stage.Note, sinks: Sequence[Opener] = ()) -> training.Outcome:
     """Train, from the last checkpoint where there is one, and leave the adapter in OUT/adapter. Raises as `stage.run`."""
+    if processes.is_split():
+        raise UsageError("PPO updates the weights some times a step, which they cannot be split for", "start it with torchrun, or take grpo")
     return rewarded.run(settings, _trainer, note, sinks)
 
 

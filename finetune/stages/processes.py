@@ -28,10 +28,8 @@ def is_main() -> bool:
 
 
 def is_split() -> bool:
-    """Whether the weights are split among the processes (FSDP, ZeRO-3), so that they do everything together."""
-    from transformers.integrations.deepspeed import is_deepspeed_zero3_enabled
-
-    return os.environ.get("ACCELERATE_USE_FSDP", "").lower() == "true" or bool(is_deepspeed_zero3_enabled())
+    """Whether `accelerate launch` splits the weights among the processes (FSDP, DeepSpeed), so that they do everything together."""
+    return any(os.environ.get(f"ACCELERATE_USE_{name}", "").lower() == "true" for name in ("FSDP", "DEEPSPEED"))
 
 
 def join(gpu: bool) -> None:

@@ -158,8 +158,8 @@ def _tell_too_long(found: Tokenised, settings: AnyStage, note: Note) -> None:
 def _carry_out(kind: Kind, given: Given, before: dict[str, Any] | None, note: Note) -> Outcome:
     """Score, train, score again, and leave the adapter."""
     settings, measure, trained = given.settings, given.measure, given.trained
-    if before is None:
-        before = measure.score(trained, 0, "before")
+    if before is None:  # weights that are to be split are not on the GPUs yet
+        before = {} if processes.is_split() else measure.score(trained, 0, "before")
     measure.tracker.update(before=before)
     trainer = kind.build(given)
     steps = train(trainer, settings, measure.tracker, note, lambda step: measure.sample(trained, step))

@@ -208,3 +208,21 @@ def test_a_dry_run_trains_nothing(made: Made) -> None:
     assert "rows      68 to learn from, 28 to watch" in shown.stdout
     assert "an estimate" in shown.stdout
     assert not made["out"].exists()
+
+
+def test_a_dry_run_of_what_is_too_large_says_so(made: Made) -> None:
+    """A base of 80 layers of 65,536: no machine has the memory, and there are no weights that could be read."""
+    given, _ = broken(made, "a 7B on this machine")
+    shown = CliRunner().invoke(app(), ["sft", *(f"{name}={path}" for name, path in given.items()), "--dry-run"])
+    assert shown.exit_code == 0, shown.output
+    assert "          which is more than this machine, without a GPU, has: " in shown.stdout
+
+
+@pytest.mark.parametrize(
+    ("fault", "error"), [("unknown skill", Problems), ("adapter of another base", ModelError), ("no base", ModelError)]
+)
+def test_a_dry_run_finds_what_the_run_would(fault: str, error: type[OttoError], made: Made) -> None:
+    given, overrides = broken(made, fault)
+    shown = CliRunner().invoke(app(), ["sft", *(f"{name}={path}" for name, path in given.items()), *overrides, "--dry-run"])
+    assert isinstance(shown.exception, error)
+    assert shown.stdout == ""
