@@ -19,10 +19,8 @@ FRAMES_A_SECOND = 12
 class Screen:
     """The terminal, or what stands in for it."""
 
-    def __init__(self) -> None:
-        from rich.console import Console
-
-        self.console: Console = Console(highlight=False, soft_wrap=False)
+    def __init__(self, console: Console) -> None:
+        self.console = console
 
     @property
     def live(self) -> bool:
@@ -46,6 +44,7 @@ class Screen:
         assert shown is not None
         if not self.live:
             _print_lines(shown)
+        out("")
         return shown
 
     def _frames(self, drawn: Callable[[], RenderableType]) -> AbstractContextManager[Any]:
@@ -77,7 +76,6 @@ def _print_lines(exchange: Exchange) -> None:
         first, *more = plain(said.text.strip()).splitlines() or ["(nothing)"]
         for label, line in zip((said.who, *[""] * len(more), ""), (first, *more, verdict(said)), strict=True):
             out(f"{label:<7}{line}")
-    out("")
 
 
 def _part(said: Said) -> RenderableType:

@@ -11,7 +11,7 @@ from finetune.chat.screen import Screen
 from otto.cli.output import note, out
 from otto.errors import ModelError
 
-ASK = "› "
+ASK = "> "
 
 
 def converse(pair: Pair, screen: Screen, record: Record | None) -> None:

@@ -30,6 +30,8 @@ def register(app: typer.Typer) -> None:
 
         Ctrl-C stops an answer; Ctrl-D, or Ctrl-C at the prompt, ends it.
         """
+        from rich.console import Console
+
         from finetune.chat.pair import Pair
         from finetune.chat.record import Record
         from finetune.chat.screen import Screen
@@ -44,7 +46,7 @@ def register(app: typer.Typer) -> None:
         record = Record(save, f"{base.resolve().name}, before and after tuning", about) if save else None
         note(f"Loading {base.name} …")
         pair = Pair(base, tuned, registry, prompt, held=grammar, longest=max_tokens)
-        converse(pair, Screen(), record)
+        converse(pair, Screen(Console(highlight=False)), record)
         if save:
             note(f"The comparison is in {save}")
 
