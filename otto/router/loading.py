@@ -6,6 +6,7 @@ Nothing is ever downloaded.
 from __future__ import annotations
 
 import json
+import logging
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -213,10 +214,11 @@ def _load_tokenizer(folder: Path) -> Any:
 def _load_network(folder: Path) -> Any:
     import torch
     from transformers import AutoModelForCausalLM
-    from transformers.utils import logging
+    from transformers.utils import logging as transformers_logging
 
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
+    transformers_logging.set_verbosity_error()
+    transformers_logging.disable_progress_bar()
+    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # it names kernels for Intel CPUs that it does not find
     try:
         network, found = AutoModelForCausalLM.from_pretrained(folder, local_files_only=True, output_loading_info=True, **_placing(folder))
     except torch.OutOfMemoryError:
