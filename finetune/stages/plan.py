@@ -23,7 +23,9 @@ def describe(settings: AnyStage) -> Iterator[str]:
     quantised = model.is_quantised(settings, gpu)
     needed = memory(settings, Sizes.read(settings.base), quantised, gpu)
     model.family(settings)
-    model.check_adapter(settings)
+    begun = settings.adapter is not None and settings.adapter.is_dir()
+    if begun:
+        model.check_adapter(settings)
     rows = _rows(settings)
     learn = [row for row in rows if row.split == TRAIN]
     yield to_yaml(settings).rstrip()
@@ -37,6 +39,8 @@ def describe(settings: AnyStage) -> Iterator[str]:
     there, where = model.free_memory(gpu)
     if needed.total > there:
         yield f"          which is more than {where} has: {gib(there)}"
+    if settings.adapter is not None and not begun:
+        yield f"adapter   {settings.adapter}, which is not there yet"
     yield f"rows      {len(learn):,} to learn from, {sum(row.split == VALIDATION for row in rows):,} to watch"
     steps, count = _steps(settings, learn), processes.promised()
     schedule = settings.training

@@ -114,4 +114,5 @@ def test_a_dry_run_shows_every_stage(made: dict[str, Any]) -> None:
     assert shown.exit_code == 0, shown.output
     assert [line for line in shown.stdout.splitlines() if line.startswith("stage:")] == ["stage: sft", "stage: dpo"]
     assert shown.stdout.count("an estimate") == 2
+    assert f"adapter   {made['folder'] / 'unmade' / '1-sft' / 'adapter'}, which is not there yet" in shown.stdout  # the first stage will leave it
     assert not (made["folder"] / "unmade").exists()
