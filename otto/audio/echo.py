@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,8 @@ LATENCY = (_WINDOW - _HOP) / SAMPLE_RATE  # seconds by which clean sound comes l
 _AHEAD = 0.05  # seconds by which the reference is taken early: the two clocks differ
 _TAIL = 25  # frames of 32 ms after the last sound in which its echo may still be heard
 _AUDIBLE = 1e-7  # mean square of a frame that is no silence
+_ABSENT = 40  # frames of sound without an echo after which there is none: the listener wears headphones
+_PAST = 64  # hops that are gone over once the echo is found
 _JUMP = 64  # samples of change in the delay after which the filter is of no use
 _EARLY = 2 * _HOP - 32  # samples by which the filter begins before the echo
 
@@ -33,7 +36,6 @@ _BINS = np.round(np.array(_EDGES) * _WINDOW / SAMPLE_RATE).astype(int)
 _USED = slice(int(_BINS[0]), int(_BINS[-1]))
 
 _OVER_ECHO, _OVER_NOISE = 4.0, 4.0  # times the expected power that is somebody else's
-_OVER_UNSURE = 16.0  # while the echo may be elsewhere than the filter thinks
 _SHARE = 0.3  # of the groups that must have it
 _SURE = 5  # hops in which they must, to open
 _HOLD = 40  # hops that it stays open after the last of them
@@ -60,15 +62,18 @@ class EchoCanceller:
         self._path = EchoPath(_USED.stop - _USED.start)
         self._window = np.sqrt(np.hanning(_WINDOW + 1)[:-1])
         self._heard: Signal = np.zeros(_WINDOW)
-        self._played: Signal = np.zeros(LONGEST_DELAY + 4 * _WINDOW)
+        self._played: Signal = np.zeros(LONGEST_DELAY + _PAST * _HOP + 4 * _WINDOW)
+        self._past: deque[Spectrum] = deque(maxlen=_PAST)  # what was heard of this reply while its echo was looked for
         self._out: Signal = np.zeros(_WINDOW)
         self._tail = 0  # frames in which an echo may still be heard
+        self._sought = 0  # frames of sound in which its echo was looked for and not found
+        self._absent = False  # whether what is played is not heard at all
         self._rest = _Rest()
 
     @property
     def is_echo(self) -> bool:
         """Whether the last frame held nothing but what is being played."""
-        return self._tail > 0 and not self._rest.open
+        return self._tail > 0 and not self._rest.open and not self._absent
 
     def clean(self, frame: AudioFrame) -> AudioFrame:
         """The microphone's next frame, any multiple of 128 samples, without what is being played."""
@@ -106,29 +111,49 @@ class EchoCanceller:
     def _follow(self, heard: Signal, played: Signal) -> None:
         """Whether anything is played, and how late it is heard."""
         if np.mean(played**2) > _AUDIBLE:
-            if not self._tail:
+            if not self._tail:  # a reply begins; its device may have been opened anew
                 self._rest.doubt()
                 self._delay.doubt()
+                self._past.clear()
+                self._sought = 0
             self._tail = _TAIL
+            self._sought += 1
         else:
             self._tail = max(0, self._tail - 1)
+        was_sure = self._delay.sure
         self._delay.push(heard, played, self._tail > 0)
-        found = self._delay.samples
-        if found is not None and found != self._shift:
-            if self._shift is None or abs(found - self._shift) > _JUMP:
-                self._path.forget()
-                self._rest.doubt()
-            self._shift = found
+        if self._delay.sure:
+            self._absent = False
+            self._take_up(len(played), was_sure)
+        elif self._sought > _ABSENT:
+            self._absent = True
+
+    def _take_up(self, new: int, was_sure: bool) -> None:
+        """Set the filter to the delay that was found; `new` samples have been played since the last window."""
+        moved = self._shift is None or abs((self._delay.samples or 0) - self._shift) > _JUMP
+        self._shift = self._delay.samples
+        if moved:
+            self._path.forget()
+            self._rest.doubt()
+        if moved or not was_sure:  # learn from what has been heard in the meantime
+            for ago, heard in zip(range(len(self._past) - 1, -1, -1), self._past, strict=True):
+                self._rest.gains(*self._path.push(heard, self._played_at(new + ago * _HOP)))
 
     def _without_echo(self, heard: Spectrum, back: int) -> Spectrum:
-        """The spectrum of a window that ended `back` samples ago. While the delay is unknown, nobody is heard."""
+        """The spectrum of a window that ended `back` samples ago. Until the echo is found or known to be absent, nobody is heard."""
+        self._past.append(heard[_USED])
+        if self._absent:
+            return heard
         clean: Spectrum = np.zeros_like(heard)
-        if self._shift is not None:
-            end = len(self._played) - back - max(0, self._shift - _EARLY)
-            played = np.fft.rfft(self._played[end - _WINDOW : end] * self._window)
-            left, echo = self._path.push(heard[_USED], played[_USED])
-            clean[_USED] = left * self._rest.gains(left, echo, self._delay.sure)
+        if self._delay.sure:
+            left, echo = self._path.push(heard[_USED], self._played_at(back))
+            clean[_USED] = left * self._rest.gains(left, echo)
         return clean
+
+    def _played_at(self, back: int) -> Spectrum:
+        """What is to be heard in the window that ended `back` samples ago."""
+        end = len(self._played) - back - max(0, (self._shift or 0) - _EARLY)
+        return np.fft.rfft(self._played[end - _WINDOW : end] * self._window)[_USED]
 
 
 class _Rest:
@@ -160,16 +185,15 @@ class _Rest:
         """Learn the room's noise: it is the least that is heard."""
         self._learn_floor(self._powers(spectrum))
 
-    def gains(self, left: Spectrum, echo: Spectrum, sure: bool) -> Powers:
-        """How much of each band is to be kept: nothing where there is nobody. `sure`: the echo is known to be where it was looked for."""
+    def gains(self, left: Spectrum, echo: Spectrum) -> Powers:
+        """How much of each band is to be kept: nothing where there is nobody."""
         power = self._powers(left)
         self._learn_floor(power)
         self._left = 0.6 * self._left + 0.4 * power
         self._echo = 0.6 * self._echo + 0.4 * self._powers(echo)
-        if sure:
-            self._learn_leak()
+        self._learn_leak()
         self._expected = np.maximum(0.85 * self._expected, self._leak * self._echo)  # a room's echo dies slowly
-        over = self._left / ((_OVER_ECHO if sure else _OVER_UNSURE) * self._expected + _OVER_NOISE * self._floor + 1e-8)
+        over = self._left / (_OVER_ECHO * self._expected + _OVER_NOISE * self._floor + 1e-8)
         self._decide(float(np.mean(over > 1)))
         if not self._open:
             return np.zeros(len(left))

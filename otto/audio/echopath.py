@@ -20,6 +20,7 @@ _FFT = 32_768  # more than the span, twice, and the longest delay
 _VOICE = (200.0, 4_000.0)  # Hz, that are compared
 _SURE = 12.0  # standard deviations of a peak that is no accident
 _SAME = 8  # samples by which two looks at one delay may differ
+_AGREED = 2  # looks, one after another, that must find the same as the one before them
 _LOOK_OFTEN, _LOOK = 4, 8  # frames between two looks: until it is sure, and after
 
 
@@ -36,15 +37,15 @@ class Delay:
         self._played: Signal = np.zeros(_SPAN + LONGEST_DELAY)
         self._likely: Signal = np.zeros(LONGEST_DELAY)
         self._candidate: int | None = None
+        self._agreed = 0  # looks that found the same as the one before
         self._frames = 0
         frequencies = np.fft.rfftfreq(_FFT, 1 / SAMPLE_RATE)
         self._band = (frequencies > _VOICE[0]) & (frequencies < _VOICE[1])
 
     def doubt(self) -> None:
         """Something new is played: it may take another time."""
-        self.sure = False
-        self._likely *= 0.2
-        self._candidate = None
+        self.sure, self._candidate, self._agreed = False, None, 0
+        self._likely[:] = 0
 
     def push(self, heard: Signal, played: Signal, look: bool) -> None:
         """Take a frame of each; `look` is false where nothing is played that could be found."""
@@ -58,7 +59,9 @@ class Delay:
         self._likely = 0.7 * self._likely + np.roll(np.fft.irfft(cross), LONGEST_DELAY)[:LONGEST_DELAY]
         best = int(self._likely.argmax())
         if self._likely[best] > _SURE * self._likely.std():
-            if self._candidate is not None and abs(best - self._candidate) <= _SAME:
+            same = self._candidate is not None and abs(best - self._candidate) <= _SAME
+            self._agreed = self._agreed + 1 if same else 0
+            if self._agreed >= _AGREED:
                 self.samples, self.sure = best, True
             self._candidate = best
 
