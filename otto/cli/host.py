@@ -14,19 +14,28 @@ from otto.errors import OttoError
 if TYPE_CHECKING:
     from otto.assistant import Assistant
     from otto.context import Host
+    from otto.reply import Voice
 
 ANNOUNCE_SECONDS = 1.0  # between two looks at what has come due
 _YES = ("y", "yes", "j", "ja", "si", "oui")
 
 
 class TerminalHost:
-    """Prints what skills say and asks where somebody can answer. With `quiet` the standard output belongs to a program."""
+    """Prints what skills say and asks where somebody can answer.
 
-    def __init__(self, quiet: bool = False) -> None:
+    Args:
+        quiet: the standard output belongs to a program.
+        aloud: speaks what skills say, beside the printing.
+    """
+
+    def __init__(self, quiet: bool = False, aloud: Callable[[str], None] | None = None) -> None:
         self._say = note if quiet else out
+        self._aloud = aloud
 
     def say(self, text: str) -> None:
         self._say(text)
+        if self._aloud:
+            self._aloud(text)
 
     def ask(self, question: str) -> str | None:
         """The answer, None where there is no terminal or its input ends."""
@@ -63,6 +72,7 @@ def opened(
     json: bool = False,
     dry_run: bool = False,
     host: Host | None = None,
+    aloud: Callable[[str], None] | None = None,
 ) -> Iterator[Assistant]:
     """The assistant that the settings describe, talking to this terminal or another host. What came due meanwhile is announced first."""
     from otto.assistant import Assistant
@@ -70,7 +80,7 @@ def opened(
 
     warn = Warnings()
     assistant = Assistant.open(
-        load_settings(), host or TerminalHost(quiet=json), router=router, stt=stt, speech=speech, warn=warn
+        load_settings(), host or TerminalHost(json, aloud), router=router, stt=stt, speech=speech, warn=warn
     )
     try:
         for problem in assistant.registry.problems:
@@ -92,6 +102,24 @@ def announce(assistant: Assistant, warn: Callable[[str], None], tell: Callable[[
                 note(f"♪ {sentence}", "bold")
     except OttoError as error:
         warn(str(error))
+
+
+@contextmanager
+def speaking() -> Iterator[Voice]:
+    """A voice that speaks to its end before this is left; where there is none, the reason is told and the command goes on in text."""
+    from otto.audio.speaker import Speaker
+    from otto.config import load_settings
+    from otto.reply import Voice
+    from otto.tts import Chain
+
+    warn, settings, engine = Warnings(), load_settings(), None
+    try:
+        engine = Chain.open(settings)
+    except OttoError as error:
+        warn(str(error))
+    with Speaker(settings.audio.output) as speaker, Voice(engine, speaker, warn) as voice:
+        yield voice
+        voice.wait()
 
 
 @contextmanager

@@ -25,16 +25,21 @@ def say(
     words: Annotated[list[str], typer.Argument(metavar="TEXT", help="What you would say.", show_default=False)],
     dry_run: DryRun = False,
     json: Json = False,
+    speak: Annotated[bool, typer.Option("--speak", help="Speak the answer, too.")] = False,
     router: RouterName = None,
 ) -> None:
     """Do a typed command.
 
     Exit codes: 0 done, 1 failed, 3 nothing to do: no skill fits.
     """
-    from otto.cli.host import opened
+    from contextlib import ExitStack
+
+    from otto.cli.host import opened, speaking
     from otto.cli.output import emit, exit_code, show_said, turn_json
 
-    with opened(router=router, json=json, dry_run=dry_run) as assistant:
+    with ExitStack() as stack:
+        voice = stack.enter_context(speaking()) if speak else None
+        assistant = stack.enter_context(opened(router=router, json=json, dry_run=dry_run, aloud=voice.say if voice else None))
         turn = assistant.say(" ".join(words), dry_run)
         if json:
             emit(turn_json(turn))
@@ -42,6 +47,8 @@ def say(
             show_said(turn, dry_run)
             hint_at_nothing(turn)
             hint_at_announcement(assistant, turn)
+        if voice:
+            voice.say(" ".join(result.speech for result in turn.results if not result.said))
     raise typer.Exit(exit_code([turn], dry_run))
 
 
