@@ -104,13 +104,17 @@ class _WeightsAndBiases:
 
     def _adapter(self, facts: Mapping[str, Any]) -> Any:
         """The adapter's folder, which holds no weights of the base, and the prompt that it was tuned with."""
-        from otto.prompt import family_of
+        from otto.prompt import whole_template
+        from otto.promptformat import TEXT, PromptFormat
 
         folder = self._tracker.folder / ADAPTER
-        family = family_of(folder)
-        metadata = {"prompt_format": family, **{name: facts[name] for name in ("stage", "git", "after", "steps") if name in facts}}
+        prompt = PromptFormat.read(folder)
+        metadata = {name: facts[name] for name in ("stage", "git", "after", "steps") if name in facts} | (prompt.to_json() if prompt else {})
         artifact = weights_and_biases.package().Artifact(safe_name(f"{self._tracker.folder.name}-adapter"), type="model", metadata=metadata)
         artifact.add_dir(str(folder))
+        if prompt and not (folder / TEXT).is_file():
+            with artifact.new_file(TEXT, encoding="utf-8") as file:
+                file.write(whole_template(prompt.family))
         return artifact
 
     def _logging(self) -> Any:

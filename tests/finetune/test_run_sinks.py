@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import sys
 from pathlib import Path
@@ -21,6 +22,7 @@ from finetune.stages.endings import Stopped  # noqa: E402
 from finetune.tracking import find_runs, read_json, read_json_lines  # noqa: E402
 from otto.cli import wandb  # noqa: E402
 from otto.errors import MissingExtra, NetworkError, OttoError, StoreError  # noqa: E402
+from otto.prompt import whole_template  # noqa: E402
 from tests.eval.test_tracking import nobody, records  # noqa: E402, F401  the fixture is used by its name
 from tests.finetune.test_stage_sft import Made, Stopper, short, silent  # noqa: E402
 
@@ -88,10 +90,13 @@ def test_an_offline_run_of_wandb_holds_figures_answers_and_the_adapter(made: Mad
 
     (adapter,) = [record.artifact for record in found if record.WhichOneof("record_type") == "artifact" and record.artifact.type == "model"]
     files = {entry.path: entry.size for entry in adapter.manifest.contents}
+    prompt = whole_template("mistral-instruct").encode()
+    assert files.pop("prompt.txt") == len(prompt)
     assert files == {path.name: path.stat().st_size for path in (made["out"] / "adapter").iterdir()}
     assert {"adapter_model.safetensors", "adapter_config.json", "tokenizer_config.json"} <= files.keys()
     metadata = json.loads(adapter.metadata)
-    assert (metadata["prompt_format"], metadata["steps"]) == ("mistral-instruct", 6)
+    assert (metadata["otto_prompt"], metadata["steps"]) == ("mistral-instruct", 6)
+    assert metadata["otto_prompt_format"]["sha256"] == hashlib.sha256(prompt).hexdigest()
     assert {"environment", "stats", "output_raw"} & {record.WhichOneof("record_type") for record in found} == set()  # nothing of the machine
 
 
