@@ -126,11 +126,13 @@ class Assistant:
         Raises:
             OttoError: the speech engine or the router cannot work.
         """
-        if self._stt is None:
-            raise OttoError("This assistant was opened without a speech engine", "open it with speech=True")
         self._refresh()
-        heard = self._stt.transcribe(utterance, expected)
+        heard = self._ears.transcribe(utterance, expected)
         return self._read(heard, {"vad": utterance.vad_ms, "stt": heard.ms})
+
+    def partial(self, utterance: Utterance) -> str:
+        """The words so far of a sentence that is still being spoken. Raises OttoError: the speech engine cannot work."""
+        return self._ears.partial(utterance)
 
     def act(self, reading: Reading, utterance: Utterance | None = None, dry_run: bool = False, done: Sequence[Result] = ()) -> Turn:
         """Do what was understood and keep it in the history; with `dry_run` neither.
@@ -154,6 +156,12 @@ class Assistant:
 
     def close(self) -> None:
         self.dispatcher.close()
+
+    @property
+    def _ears(self) -> SpeechEngine:
+        if self._stt is None:
+            raise OttoError("This assistant was opened without a speech engine", "open it with speech=True")
+        return self._stt
 
     def _read(self, heard: Transcript | NotRecognized, timings: dict[str, float]) -> Reading:
         if isinstance(heard, NotRecognized):

@@ -83,6 +83,10 @@ class Ears:
     def __init__(self, heard: Transcript | NotRecognized) -> None:
         self.heard = heard
 
+    def partial(self, utterance: Utterance) -> str:
+        heard = self.transcribe(utterance)
+        return heard.text if isinstance(heard, Transcript) else ""
+
     def transcribe(self, utterance: Utterance, expected: SpeechGrammar | None = None) -> Transcript | NotRecognized:
         return self.heard
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -14,11 +14,11 @@ from otto.cli.talk import DryRun, Json, RouterName, SttName
 
 if TYPE_CHECKING:
     from otto.assistant import Assistant
+    from otto.audio.lasting import LastingMicrophone
     from otto.audio.wakeword import WakeWords
-    from otto.cli.listen_views import JsonView, LiveView, PlainView
     from otto.config import Settings
-    from otto.listening.conversation import Conversation
     from otto.listening.events import View
+    from otto.listening.hearing import Hearing
     from otto.listening.listener import Listener, Mode
     from otto.messages import AudioFrame
     from otto.reply import Voice
@@ -40,11 +40,15 @@ def listen(
     While it runs, timers and alarms are announced when they are due. "Stop" ends a reply; "undo that", "repeat that" and
     "no, I said …" are about the last command; "go to sleep" and "wake up" do what they say.
     """
+    from otto.audio.echo import EchoCanceller
+    from otto.audio.speaker import Speaker
     from otto.cli.host import announcing, opened
     from otto.config import load_settings
     from otto.listening.conversation import Conversation, VoiceHost
     from otto.listening.events import OneAtATime
-    from otto.listening.listener import Mode
+    from otto.listening.listener import Ears, Listener, Mode
+    from otto.reply import Voice
+    from otto.tts import open_voice
 
     settings = load_settings()
     mode = _mode(settings, wake, push, continuous)
@@ -54,17 +58,22 @@ def listen(
     with ExitStack() as stack:
         assistant = stack.enter_context(opened(router=router, stt=stt, speech=True, json=json, dry_run=dry_run, host=host))
         view = OneAtATime(stack.enter_context(_view(plain, json)))
-        voice = stack.enter_context(_voice(settings, silent, lambda sentence: conversation.warn(sentence)))
+        speaker = stack.enter_context(Speaker(settings.audio.output))
+        voice = stack.enter_context(Voice(None if silent else open_voice(settings), speaker, lambda sentence: conversation.warn(sentence)))
         conversation = Conversation(assistant, voice, view.show, dry_run=dry_run, overheard=mode is Mode.CONTINUOUS)
         stack.callback(conversation.close)
         host.conversation = conversation
-        listener = _listener(assistant, conversation, voice, view, mode, wake_words)
+        microphones = _Microphones(settings, conversation.warn)
+        ears = Ears(_hearing(assistant), wake_words, EchoCanceller(speaker.reference), lambda: microphones.overflows)
+        stack.callback(ears.hearing.close)
+        greet = _greeting(settings, voice, silent)
+        listener = Listener(ears, conversation, voice, view, mode, greet, settings.listen.sleep_minutes * 60)
         if not dry_run:
             stack.enter_context(announcing(assistant, conversation.announce, conversation.warn))
         if not json:
             _tell_how(mode, settings)
         _read_keys(listener, ends=mode is Mode.PUSH)
-        listener.run(lambda: _frames(settings, conversation.warn))
+        listener.run(microphones.open)
 
 
 def _mode(settings: Settings, wake: bool, push: bool, continuous: bool) -> Mode:
@@ -91,15 +100,32 @@ def _wake_words(settings: Settings) -> WakeWords:
     return WakeWords(settings.wake.words, settings.wake.sensitivity, settings.paths.models / "wake")
 
 
-@contextmanager
-def _frames(settings: Settings, warn: Callable[[str], None]) -> Iterator[Iterator[AudioFrame]]:
-    from otto.audio.lasting import LastingMicrophone
+class _Microphones:
+    """The microphone, opened as often as it is wanted, and how often sound was lost in all."""
 
-    with LastingMicrophone(settings.audio.input, warn) as microphone:
-        yield iter(microphone)
+    def __init__(self, settings: Settings, warn: Callable[[str], None]) -> None:
+        self._device = settings.audio.input
+        self._warn = warn
+        self._closed = 0
+        self._microphone: LastingMicrophone | None = None
+
+    @property
+    def overflows(self) -> int:
+        return self._closed + (self._microphone.overflows if self._microphone else 0)
+
+    @contextmanager
+    def open(self) -> Iterator[Iterator[AudioFrame]]:
+        from otto.audio.lasting import LastingMicrophone
+
+        with LastingMicrophone(self._device, self._warn) as microphone:
+            self._microphone = microphone
+            try:
+                yield iter(microphone)
+            finally:
+                self._closed, self._microphone = self.overflows, None
 
 
-def _view(plain: bool, json: bool) -> LiveView | JsonView | PlainView:
+def _view(plain: bool, json: bool) -> AbstractContextManager[View]:
     from otto.cli.listen_views import JsonView, LiveView, PlainView
 
     if json:
@@ -107,33 +133,20 @@ def _view(plain: bool, json: bool) -> LiveView | JsonView | PlainView:
     return LiveView() if sys.stdout.isatty() and not plain else PlainView()
 
 
-@contextmanager
-def _voice(settings: Settings, silent: bool, warn: Callable[[str], None]) -> Iterator[Voice]:
-    from otto.audio.speaker import Speaker
-    from otto.reply import Voice
-    from otto.tts import open_voice
-
-    engine = None if silent else open_voice(settings)
-    with Speaker(settings.audio.output) as speaker, Voice(engine, speaker, warn) as voice:
-        yield voice
-
-
-def _listener(
-    assistant: Assistant, conversation: Conversation, voice: Voice, view: View, mode: Mode, wake: WakeWords | None
-) -> Listener:
+def _hearing(assistant: Assistant) -> Hearing:
     from otto.listening.hearing import Hearing
-    from otto.listening.listener import Ears, Listener
     from otto.listening.patience import Patience
     from otto.phrases import PhraseBook
 
-    settings = assistant.settings
-    book = PhraseBook.open(assistant.registry, settings.paths.cache)
-    hearing = Hearing(assistant.understand, Patience(assistant.registry, book, settings.audio.silence_ms / 1000))
-    return Listener(Ears(hearing, wake), conversation, voice, view, mode, _greeting(settings, voice), settings.listen.sleep_minutes * 60)
+    book = PhraseBook.open(assistant.registry, assistant.settings.paths.cache)
+    return Hearing(assistant, Patience(assistant.registry, book, assistant.settings.audio.silence_ms / 1000))
 
 
-def _greeting(settings: Settings, voice: Voice) -> Callable[[], None]:
-    return (lambda: voice.say("Yes?")) if settings.wake.reply == "yes" else (lambda: None)
+def _greeting(settings: Settings, voice: Voice, silent: bool) -> Callable[[], None]:
+    """What tells that Otto listens now."""
+    if silent or settings.wake.reply == "none":
+        return lambda: None
+    return lambda: voice.say("Yes?")
 
 
 def _tell_how(mode: Mode, settings: Settings) -> None:

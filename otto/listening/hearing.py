@@ -7,7 +7,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 from otto.audio.vad import Endpointer
 from otto.errors import OttoError
@@ -17,7 +17,13 @@ AHEAD = 0.1  # seconds of silence after which the words so far are read
 _LAST_WORD = 0.3  # seconds to wait at the end for the thread: it may be in the middle of a sentence
 PARTIAL = 0.7  # seconds of speech between two looks at an unfinished sentence
 
-Understand = Callable[[Utterance, SpeechGrammar | None], Reading]
+
+class Understands(Protocol):
+    """What reads sentences: an `Assistant`. All of it may take its time, and raise OttoError."""
+
+    def understand(self, utterance: Utterance, expected: SpeechGrammar | None = None) -> Reading: ...
+
+    def partial(self, utterance: Utterance) -> str: ...
 
 
 @dataclass(frozen=True)
@@ -38,6 +44,7 @@ class _Job:
     mark: Mark
     utterance: Utterance
     expected: SpeechGrammar | None
+    partial: bool = False  # somebody still speaks: the words so far are enough
 
 
 @dataclass(frozen=True)
@@ -51,16 +58,16 @@ class Hearing:
     """Cuts sound into sentences and has each read in a thread of its own.
 
     Args:
-        understand: reads an utterance; may take its time, and raise OttoError.
+        reader: reads utterances.
         patience: the seconds of silence that end a sentence, by what was read of it so far (None: nothing yet).
         ahead: whether to read while the silence is running out and while somebody speaks.
     """
 
-    def __init__(self, understand: Understand, patience: Callable[[Reading | None], float], ahead: bool = True) -> None:
+    def __init__(self, reader: Understands, patience: Callable[[Reading | None], float], ahead: bool = True) -> None:
         self._patience = patience
         self._ahead = ahead
         self._endpointer = Endpointer(trailing_silence=patience(None))
-        self._reader = _Reader(understand)
+        self._reader = _Reader(reader)
         self._sentences: deque[_Sentence] = deque()  # over, and not yet read
         self._number = 0  # of the sentence that is going on
         self._asked: Mark | None = None  # of the last job for it
@@ -90,14 +97,14 @@ class Hearing:
         return self._number, self._endpointer.speech
 
     @property
-    def so_far(self) -> Reading | None:
-        """What was last read of the sentence that is going on, which may have gone on since."""
-        return self._reader.result(self._asked) if self.speaking and self._asked else None
+    def words(self) -> str:
+        """What has been read of the sentence that is going on, which may have gone on since; "" where nothing has."""
+        return self._reader.words if self.speaking and self._asked else ""
 
     @property
     def settled(self) -> Reading | None:
         """What was read of all that has been said of it; None while there is speech that it lacks."""
-        return self.so_far if self._asked == self.mark else None
+        return self._reader.result(self.mark) if self._asked == self.mark else None
 
     def push(self, frame: AudioFrame) -> Heard | None:
         """Take the next 32 ms; return a sentence that has been read.
@@ -146,20 +153,21 @@ class Hearing:
         if self._read_ahead and mark != before:
             self._read_ahead = False
             self.wasted += 1
-        if not self._ahead or self._asked == mark:
+        in_silence = silence >= AHEAD
+        if not self._ahead or (self._asked == mark and self._read_ahead == in_silence):
             return
         unread = mark[1] - (self._asked[1] if self._asked else 0.0)
-        if silence >= AHEAD or (unread >= PARTIAL and self._reader.idle):
-            self._read(mark, silence >= AHEAD)
+        if in_silence or (unread >= PARTIAL and self._reader.idle):
+            self._read(mark, in_silence)
 
     def _read(self, mark: Mark, in_silence: bool) -> None:
         utterance = self._endpointer.so_far()
         if utterance is not None:
             self._asked, self._read_ahead = mark, in_silence
-            self._reader.ask(_Job(mark, utterance, self.expected))
+            self._reader.ask(_Job(mark, utterance, self.expected, partial=not in_silence))
 
     def _end(self, done: Utterance, mark: Mark) -> None:
-        early = self._asked == mark
+        early = self._asked == mark and self._read_ahead
         self.helped += early
         job = _Job(mark, done, self.expected)
         if early:
@@ -172,6 +180,7 @@ class Hearing:
     def _begin_anew(self) -> None:
         self._number += 1
         self._asked, self._read_ahead = None, False
+        self._reader.words = ""
 
     def _next(self) -> Heard | None:
         if not self._sentences:
@@ -188,13 +197,14 @@ class Hearing:
 class _Reader:
     """Reads one job after another in a thread. Of the jobs that are only guesses, the newest; those that must be read, all, and first."""
 
-    def __init__(self, understand: Understand) -> None:
-        self._understand = understand
+    def __init__(self, reader: Understands) -> None:
+        self._reader = reader
         self._changed = threading.Condition()
         self._must: deque[_Job] = deque()
         self._guess: _Job | None = None
         self._at: _Job | None = None
         self._results: dict[Mark, Reading | OttoError] = {}
+        self.words = ""  # of the sentence that is being spoken, as far as they are known
         self._closed = False
         self._thread = threading.Thread(target=self._work, name="reader", daemon=True)
         self._thread.start()
@@ -258,13 +268,17 @@ class _Reader:
                 self._at = job
             result = self._read(job)
             with self._changed:
-                self._results[job.mark] = result
+                if isinstance(result, str):
+                    self.words = result
+                else:
+                    self._results[job.mark] = result
+                    self.words = result.text if isinstance(result, Reading) else ""
                 self._at = None
                 self._changed.notify_all()
 
-    def _read(self, job: _Job) -> Reading | OttoError:
+    def _read(self, job: _Job) -> Reading | str | OttoError:
         try:
-            return self._understand(job.utterance, job.expected)
+            return self._reader.partial(job.utterance) if job.partial else self._reader.understand(job.utterance, job.expected)
         except OttoError as error:
             return error
         except Exception as error:  # noqa: BLE001  an engine that breaks must not end the listening

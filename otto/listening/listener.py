@@ -194,11 +194,11 @@ class Listener:
                 self._ears.wake.reset()
 
     def _take(self, frame: AudioFrame) -> None:
-        if self._ears.wake and (word := self._ears.wake.push(frame)):
+        heard = self._hearable(frame) if self._listens else None
+        if self._ears.wake and (word := self._ears.wake.push(heard or frame)):
             self._wake(word)
             return
-        heard = self._hearable(frame)
-        if heard is None or not self._listens:
+        if heard is None:
             return
         sentence = self._ears.hearing.push(heard)
         if self._voice.speaking and self._ears.hearing.speech >= BARGE_IN:
@@ -286,10 +286,10 @@ class Listener:
             self._show(Level(10 * math.log10(max(power, 1e-10))))
 
     def _show_partial(self) -> None:
-        reading = self._ears.hearing.so_far
-        if reading and reading.text and reading.text != self._partial:
-            self._partial = reading.text
-            self._show(Partial(reading.text))
+        words = self._ears.hearing.words
+        if words and words != self._partial:
+            self._partial = words
+            self._show(Partial(words))
 
     def _show_state(self) -> None:
         state = StateChanged(self._what(), self._microphone)

@@ -35,3 +35,7 @@ class SpeechEngine(Protocol):
             ModelError: the engine's model turns out to be damaged.
         """
         ...
+
+    def partial(self, utterance: Utterance) -> str:
+        """The words so far of a sentence that is still being spoken, to show; "" where there are none. Raises ModelError as `transcribe`."""
+        ...

@@ -11,6 +11,8 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from otto.errors import ModelError
 from otto.messages import NotRecognized, SpeechGrammar, Transcript, Utterance
 from otto.stt.jsgf import JsgfError, WordGraph, read_jsgf
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
     from otto.registry import Registry
 
 _WORDS, _ANSWERS, _SOUNDS = "words", "answers", "sounds"  # names of the searches
+_PIECE = 800  # samples, 50 ms
+_SETTLED = 32_000  # samples, 2 s
 _SOUND_SEARCH = {"lw": 2.0, "beam": 1e-20, "pbeam": 1e-20}  # measured: the best separation, at a quarter of the default's time
 
 
@@ -45,6 +49,8 @@ class ClosedPhraseEngine:
             raise ModelError(f"The phrases of the skills make no speech grammar ({error})", "find the skill with: otto skills check") from None
         self._decoder = _decoder(self._graph)
         self._expected: tuple[SpeechGrammar, WordGraph] | None = None
+        self._fed: tuple[str, Samples, int] | None = None  # search that is under way, its sound, and how long that may grow
+        self._mean = ""
 
     @classmethod
     def open(cls, registry: Registry, settings: Settings) -> Self:
@@ -57,7 +63,7 @@ class ClosedPhraseEngine:
         """Recognise one utterance, as one of the skills' phrases or, where an answer is expected, as one of those."""
         started = time.perf_counter()
         graph = self._held_to(expected) if expected else self._graph
-        segments = self._decode(_ANSWERS if expected else _WORDS, utterance.samples)
+        segments = self._search(_ANSWERS if expected else _WORDS, utterance.samples)
         heard = [segment.name for segment in segments if segment.is_speech]
         text = " ".join(word.partition("(")[0] for word in heard)
         confidence = self._evidence(segments, heard, utterance.samples).confidence if graph.accepts(text.split()) else 0.0
@@ -66,26 +72,70 @@ class ClosedPhraseEngine:
             return NotRecognized("outside the grammar" if text else "no words", self.name, ms, text)
         return Transcript(text, self.name, ms, confidence)
 
+    def partial(self, utterance: Utterance) -> str:
+        """The words so far of a sentence that is still being spoken. What is decoded here, `transcribe` need not decode again."""
+        self._feed(_WORDS, utterance.samples)
+        found = self._decoder.hyp()
+        return str(found.hypstr) if found else ""
+
     def _held_to(self, expected: SpeechGrammar) -> WordGraph:
         """The answers as a search of the decoder; those that were expected last are kept."""
         if self._expected is None or self._expected[0] != expected:
             graph = read_jsgf(expected.jsgf)
+            self._abandon()
             _add_search(self._decoder, _ANSWERS, graph)
             self._expected = expected, graph
         return self._expected[1]
 
     def _evidence(self, segments: Sequence[Segment], heard: Sequence[str], samples: Samples) -> Evidence:
         phones = [phone for word in heard for phone in self._decoder.lookup_word(word).split()]
-        return Evidence.of(segments, phones, self._decode(_SOUNDS, samples))
+        return Evidence.of(segments, phones, self._search(_SOUNDS, samples, self._mean))
 
-    def _decode(self, search: str, samples: Samples) -> list[Segment]:
+    def _search(self, name: str, samples: Samples, mean: str = "") -> list[Segment]:
         """The stretches of the best path; a step of the grammar that takes no time is none."""
-        self._decoder.activate_search(search)
-        self._decoder.start_utt()
-        self._decoder.process_raw(samples.tobytes(), full_utt=True)
+        self._feed(name, samples, mean)
+        self._fed = None
         self._decoder.end_utt()
         found = (segment for segment in self._decoder.seg() or () if segment.start_frame >= 0 and segment.word != "(NULL)")
         return [Segment(item.word, item.start_frame, item.end_frame, math.log(max(item.ascore, 1e-300))) for item in found]
+
+    def _feed(self, name: str, samples: Samples, mean: str = "") -> None:
+        """Decode the sound as far as it was not yet, in pieces: PocketSphinx holds Python's lock, and the microphone needs it meanwhile."""
+        if not self._goes_on(name, samples):
+            self._begin(name, samples, mean)
+        assert self._fed
+        _, known, until = self._fed
+        for start in range(len(known), len(samples), _PIECE):
+            self._decoder.process_raw(samples[start : start + _PIECE].tobytes())
+        self._fed = name, samples, until
+
+    def _abandon(self) -> None:
+        """Leave the sentence that is under way."""
+        if self._fed is not None:
+            self._decoder.end_utt()
+            self._fed = None
+
+    def _goes_on(self, name: str, samples: Samples) -> bool:
+        """Whether the sound begins with what was decoded, and the mean that this was decoded with is still good."""
+        if self._fed is None:
+            return False
+        search, known, until = self._fed
+        return search == name and len(known) <= len(samples) <= until and np.array_equal(known, samples[: len(known)])
+
+    def _begin(self, name: str, samples: Samples, mean: str) -> None:
+        self._abandon()
+        self._decoder.activate_search(name)
+        self._mean = mean or self._mean_of(samples)
+        self._decoder.set_cmn(self._mean)
+        self._decoder.start_utt()
+        self._fed = name, samples[:0], max(len(samples) * 2, _SETTLED)
+
+    def _mean_of(self, samples: Samples) -> str:
+        """The mean of the cepstra, which is taken off each: what room and microphone add. Of a sentence that goes on, it is that of its beginning."""
+        self._decoder.start_utt()
+        self._decoder.process_raw(samples.tobytes(), no_search=True, full_utt=True)
+        self._decoder.end_utt()
+        return str(self._decoder.get_cmn(False))
 
 
 def _decoder(graph: WordGraph) -> Decoder:

@@ -46,6 +46,10 @@ class ScriptedEngine:
         self.texts = texts
         self._heard: dict[float, str | None] = {}  # when a sentence began → its text
 
+    def partial(self, utterance: Utterance) -> str:
+        heard = self.transcribe(utterance)
+        return heard.text if isinstance(heard, Transcript) else ""
+
     def transcribe(self, utterance: Utterance, expected: SpeechGrammar | None = None) -> Transcript | NotRecognized:
         assert utterance.samples.dtype == "int16"
         assert 0 < len(utterance.samples) < 30 * SAMPLE_RATE

@@ -67,6 +67,10 @@ class Dictation:
         self.hears = hears
         self.utterances: list[Utterance] = []
 
+    def partial(self, utterance: Utterance) -> str:
+        heard = self.transcribe(utterance)
+        return heard.text if isinstance(heard, Transcript) else ""
+
     def transcribe(self, utterance: Utterance, expected: SpeechGrammar | None = None) -> Transcript | NotRecognized:
         self.utterances.append(utterance)
         text = self.hears(utterance)

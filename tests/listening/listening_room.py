@@ -40,6 +40,10 @@ class Script:
         self.expected: list[SpeechGrammar | None] = []
         self._heard: dict[float, str | None] = {}
 
+    def partial(self, utterance: Utterance) -> str:
+        heard = self.transcribe(utterance)
+        return heard.text if isinstance(heard, Transcript) else ""
+
     def transcribe(self, utterance: Utterance, expected: SpeechGrammar | None = None) -> Transcript | NotRecognized:
         if utterance.start not in self._heard:
             self._heard[utterance.start] = self.texts.pop(0) if self.texts else None
@@ -124,7 +128,7 @@ def opened_room(mode: Mode, registry: Registry, book: PhraseBook, speech: Sample
     assistant = Assistant(settings, registry, PhraseRouter(registry), dispatcher, History(database), lambda registry: script)
     conversation = Conversation(assistant, mouth, shown.append, overheard=mode is Mode.CONTINUOUS)
     host.conversation = conversation
-    hearing = Hearing(assistant.understand, Patience(registry, book, 0.5))
+    hearing = Hearing(assistant, Patience(registry, book, 0.5))
     listener = Listener(Ears(hearing, wake, echo), conversation, mouth, _View(shown), mode, **options)
     return Room(assistant, script, mouth, conversation, hearing, listener, shown, speech)
 
