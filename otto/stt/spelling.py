@@ -178,7 +178,7 @@ class Spelling:
         for spelt in (word, word.replace("'", ""), _SPELT.get(word, word)):
             yield Word(spelt, target, (word,))
         if len(word) >= _ENDING:
-            yield from (Word(word + ending, target, (word,)) for ending in ("s", "ed"))
+            yield from (Word(written, target, (word,)) for written in (f"{word}s", f"{word.removesuffix('e')}ed"))
         if word in _TENS:
             yield from self._two_figures(word, target)
 

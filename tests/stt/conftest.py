@@ -1,4 +1,4 @@
-"""A Whisper model of our own: a few thousand weights, taught one sentence, in the format of the real ones."""
+"""A Whisper model of our own: a few thousand weights, taught one sentence, in the format of the real ones. And Moonshine, made ready once."""
 
 from __future__ import annotations
 
@@ -6,6 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from otto.config import Settings, load_settings
+from otto.models import model_path, pull_model
+from otto.moonshine.source import installed_package
 
 TAUGHT = "unmute"  # one word: faster-whisper never lets a model say a lone space, and this one has no longer tokens
 SPECIAL = ["<|endoftext|>", "<|startoftranscript|>", "<|en|>", "<|translate|>", "<|transcribe|>", "<|startoflm|>", "<|startofprev|>", "<|nospeech|>", "<|notimestamps|>"]  # fmt: skip
@@ -67,3 +71,19 @@ def _teach(model: Any, prompts: list[list[int]], answer: list[int]) -> None:
         if loss.item() < 0.05:
             return
     raise AssertionError(f"the model did not learn its sentence, loss {loss.item():.2f}")
+
+
+@pytest.fixture(scope="session")
+def moonshine_home(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """Settings of a home where `otto models pull moonshine` has been run. Its package is part of the extra `test`."""
+    if installed_package() is None:
+        pytest.skip("the package moonshine-cpp is not installed: there is none for this system")
+    settings = load_settings(environ={"OTTO_HOME": str(tmp_path_factory.mktemp("home"))})
+    pull_model(settings, "moonshine")
+    return settings
+
+
+@pytest.fixture(scope="session")
+def moonshine_folder(moonshine_home: Settings) -> Path:
+    """The folder of a Moonshine that is ready."""
+    return model_path(moonshine_home, "moonshine")
