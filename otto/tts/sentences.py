@@ -51,7 +51,7 @@ def sentences(text: str) -> list[str]:
 def speakable(sentence: str) -> str:
     """A sentence without what is for the eye: marks of Markdown, emoji, all of an address but its host. Empty where nothing is left to say."""
     text = _ADDRESS.sub(r"\1", _LINK.sub(r"\1", sentence))
-    text = " ".join(_UNHEARD.sub(" ", _MARKS.sub(" ", text)).split())
+    text = " ".join(_UNHEARD.sub(" ", _MARKS.sub("", text)).split())
     return text if any(char.isalnum() for char in text) else ""
 
 
