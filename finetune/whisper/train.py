@@ -52,7 +52,7 @@ class WhisperSettings:
     weight_decay: float = 0.05
     smoothing: float = 0.05  # of the labels
     ctc: float = 0.3  # of the loss
-    prompted: float = 0.2  # of the steps: with words before, as hot words are given
+    prompted: float = 0.25  # of the steps: with words before, as hot words are given
     seed: int = 7
     threads: int = 1
     save_every: int = 300  # steps
@@ -181,6 +181,7 @@ class _Trainer:
                 say(f"Step {number + 1} of {settings.steps}")
                 torch.save({"step": number + 1, "masters": self.masters, "optimizer": self.optimizer.state_dict()}, checkpoint.with_suffix(".new"))
                 checkpoint.with_suffix(".new").replace(checkpoint)
+                say(f"Step {number + 1} of {settings.steps}")
         self._copy_to_model()
 
     def _load(self, checkpoint: Path) -> int:
@@ -264,9 +265,10 @@ class _Trainer:
         )
 
     def _prompt(self, words: Sequence[str], rng: random.Random) -> list[int]:
-        """Words that may or may not be said in the clip, as faster-whisper gives hot words."""
-        chosen = rng.sample(words, min(len(words), rng.randint(1, 60)))
-        return [self.previous, *self.tokenizer.encode(" " + ", ".join(chosen)).ids[:200]]
+        """Words that may or may not be said in the clip, as faster-whisper gives hot words, at times with a sentence of capitals and stops behind."""
+        chosen = [rng.sample(words, min(len(words), rng.randint(1, 40))) for _ in range(2)]
+        sentence = f" {' '.join(chosen[1]).capitalize()}." if rng.random() < 0.5 else ""
+        return [self.previous, *self.tokenizer.encode(f" {', '.join(chosen[0])}{sentence}").ids[:200]]
 
 
 def _batches(samples: Sequence[Sample], settings: WhisperSettings) -> Iterator[list[Sample]]:

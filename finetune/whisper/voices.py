@@ -51,7 +51,8 @@ class Voice:
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder) / "said.wav"
             try:
-                done = subprocess.run(self._command(text, file), capture_output=True, timeout=_LONGEST, check=False)
+                command = self._command(text, file)
+                done = subprocess.run(command, input=text.encode(), capture_output=True, timeout=_LONGEST, check=False)
                 reason = done.stderr.decode("utf-8", "replace").strip().partition("\n")[0] if done.returncode else ""
             except (OSError, subprocess.TimeoutExpired) as error:
                 reason = str(error)
@@ -62,7 +63,7 @@ class Voice:
     def _command(self, text: str, file: Path) -> list[str]:
         if self.program == ESPEAK:
             speed, pitch = round(175 * self.speed), round(50 * self.pitch)
-            return [ESPEAK, "-v", self.name, "-s", str(speed), "-p", str(pitch), "-w", str(file), text]
+            return [ESPEAK, "-v", self.name, "-s", str(speed), "-p", str(pitch), "-w", str(file), "--stdin"]
         stretch = ["--setf", f"duration_stretch={1 / self.speed:.3f}"]
         pitch_mean = [] if self.pitch == 1 else ["--setf", f"int_f0_target_mean={_MEAN_PITCH[self.name] * self.pitch:.0f}"]
         return [FLITE, "-voice", self.name, *stretch, *pitch_mean, "-t", text, "-o", str(file)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,7 @@ def test_a_healthy_machine(doctor: Callable[..., Any], home: Path) -> None:
     assert code == 0
     assert found["python", "python"]["state"] == "ok"
     assert found["router", "engine"]["detail"] == "table"
+    assert re.match(r"(no size|\w+\.en) fits into 0\.8 s a sentence on the processor \(estimated: tiny\.en \d+\.\d s, ", found["speech", "whisper size"]["detail"])
     assert found["models", "small.en"] | {"detail": ""} == {
         "area": "models", "name": "small.en", "state": "off", "detail": "", "mend": "otto models pull small.en",
     }  # fmt: skip

@@ -35,7 +35,7 @@ def test_it_hears_the_same_twice_and_with_hot_words(whisper_folder: Path) -> Non
 def test_no_sound_is_not_recognized(whisper_folder: Path) -> None:
     heard = WhisperEngine(whisper_folder).transcribe(Utterance(np.zeros(0, np.int16)))
     assert isinstance(heard, NotRecognized)
-    assert (heard.reason, heard.engine) == ("no words", "whisper")
+    assert (heard.reason, heard.engine) == ("silence", "whisper")
 
 
 def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
