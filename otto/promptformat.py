@@ -83,7 +83,7 @@ class PromptFormat:
         """
         if asked.family != self.family:
             what = f"The weights in {where} were tuned with the prompt {self.family} and would be asked with {asked.family}"
-            raise UsageError(what, f'write "{FAMILY}": "{self.family}" into its tokenizer_config.json, or copy its files anew')
+            raise UsageError(what, "name them for the router transformers or llama with `otto config set router.model FOLDER`")
         if asked.sha256 != self.sha256:
             what = f"The weights in {where} were tuned with another text of the prompt {self.family} than they would be asked with"
             text = where / TEXT

@@ -119,6 +119,7 @@ def _written(causal: CausalModel, prompt: str) -> str:
 
 
 def _gguf_answers(folder: Path, cases: Cases) -> list[str]:
+    import torch
     import xllamacpp
 
     params = xllamacpp.CommonParams()
@@ -128,6 +129,7 @@ def _gguf_answers(folder: Path, cases: Cases) -> list[str]:
     params.n_gpu_layers = 0
     params.warmup = False
     params.verbosity = -1
+    params.cpuparams.n_threads = params.cpuparams_batch.n_threads = torch.get_num_threads()
     params.cache_type_k = params.cache_type_v = 0  # float32, and so is attention without its flash variant: the weights are compared, not
     params.flash_attn_type = 0  # the halves that llama.cpp calculates with otherwise
     server = xllamacpp.Server(params)

@@ -108,7 +108,8 @@ class LlamaCpp:
         params = xllamacpp.CommonParams()
         params.model.path = str(file)
         params.n_ctx, params.n_parallel, params.n_gpu_layers = context, 1, 0
-        params.warmup, params.verbosity, params.cpuparams.n_threads = False, -1, 1
+        params.warmup, params.verbosity = False, -1
+        params.cpuparams.n_threads = params.cpuparams_batch.n_threads = 1  # more of them wait for each other where others work too
         params.cache_type_k = params.cache_type_v = 0  # float32, and so is attention without its flash variant:
         params.flash_attn_type = 0  # in halves, as is usual, the near ties of random models fall otherwise
         self.server = xllamacpp.Server(params)
