@@ -46,7 +46,7 @@ def open_voice(settings: Settings) -> ReplyEngine | None:
 
 
 class Chain:
-    """Speaks with the first of several engines; where that fails at a sentence, the next one speaks it.
+    """Speaks with the first of several engines; where that fails at a sentence, the next one speaks it and stays the first.
 
     Args:
         engines: at least one.
@@ -55,7 +55,7 @@ class Chain:
 
     def __init__(self, engines: Sequence[ReplyEngine], volume: int = 100) -> None:
         self.name = engines[0].name
-        self._engines = engines
+        self._engines = list(engines)
         self._volume = volume
         self._cancelled = False
 
@@ -76,13 +76,15 @@ class Chain:
         """Speak one sentence. Raises AudioError, the first engine's, if none of them can, or it is cancelled."""
         self._cancelled = False
         failures: list[AudioError] = []
-        for engine in self._engines:
+        for engine in tuple(self._engines):
             try:
                 return self._at_volume(engine.synthesize(sentence))
             except AudioError as error:
                 failures.append(error)
                 if self._cancelled:
                     break
+                self._engines.append(self._engines.pop(0))  # the next sentence need not wait for it again
+                self.name = self._engines[0].name
         raise failures[0]
 
     def cancel(self) -> None:

@@ -28,7 +28,7 @@ class ProgramWithVoice(Program):
         rate: words a minute.
     """
 
-    mend = ""
+    mend = CHOOSE
     system = ""  # of sys.platform, where it belongs to one system
     program = ""
 
