@@ -268,7 +268,8 @@ def cafe(data: Path) -> Path:
 def test_the_barista_suite_hears_each_recording_at_each_level(cafe: Path, tmp_path: Path) -> None:
     settings = load_settings(environ={"OTTO_HOME": str(tmp_path / "home")})
     report = run_bench(plan(cafe, tmp_path / "runs", suites="barista", peers="adapt"), settings, Watcher())
-    phrases, adapt = report.rows["barista"]
+    moonshine, phrases, adapt = report.rows["barista"]
+    assert moonshine.missing.startswith("The model moonshine is not on this machine"), "and nothing is downloaded for it"
     assert {level: (share["value"], share["n"]) for level, share in phrases.acceptance.items()} == {
         **dict.fromkeys(("clean", "24", "18", "12", "6"), (0.0, 1)),
         "noise": (0.0, 4),
