@@ -46,7 +46,10 @@ def examine(settings: Settings) -> Iterator[Check]:
         ("settings", lambda: _settings(settings)),
         ("skills", lambda: _skills(registry)),
         ("microphone", lambda: _devices(settings)),
+        ("wake word", lambda: _wake(settings)),
+        ("service", lambda: _service(settings)),
         ("speech", lambda: _speech(settings, registry)),
+        ("voice", lambda: _voice(settings)),
         ("router", lambda: _router(settings, registry)),
         ("models", lambda: _models(settings)),
         ("keys", lambda: _keys(settings)),
@@ -160,36 +163,47 @@ def _skills(registry: Registry) -> Iterator[Check]:
 
 
 def _devices(settings: Settings) -> Iterator[Check]:
-    """PortAudio, and every input that it knows. Without them Otto still takes files and text."""
-    from otto.audio.portaudio import input_devices
+    """PortAudio, and every microphone and loudspeaker. Without them Otto still takes files and text, and answers in text."""
+    from otto.audio.devices import SETTINGS, devices, find_device
+
+    wanted = {"microphone": settings.audio.input, "loudspeaker": settings.audio.output}
+    without = {"microphone": "otto say TEXT, otto hear FILE", "loudspeaker": "the replies are shown as text"}
+    for kind in SETTINGS:
+        try:
+            known = devices(kind)
+        except OttoError as error:
+            yield Check("microphone", "PortAudio", "off", error.what, error.mend)
+            return
+        if kind == "microphone":
+            yield Check(kind, "PortAudio", "ok", "found")
+        if not known:
+            yield Check(kind, kind, "off", "there is none", f"plug one in; without one: {without[kind]}")
+        elif wanted[kind] and find_device(kind, wanted[kind]) is None:
+            mend = f"plug it in, or choose one of these: otto devices use {kind} NAME"
+            yield Check(kind, kind, "fault", f"there is none called {wanted[kind]}; the default one stands in for it", mend)
+        for device in known:
+            about = f" ({device.about})" if device.about != device.name else ""
+            name = str(device.number) if device.number is not None else device.host
+            yield Check(kind, name, "ok", f"{device.name}{about}{', default' if device.default else ''}")
+
+
+def _wake(settings: Settings) -> Iterator[Check]:
+    from otto.audio.wakeword import WakeWords
+
+    WakeWords(settings.wake.words, settings.wake.sensitivity, settings.paths.models / "wake")
+    yield Check("wake word", "words", "ok", ", ".join(settings.wake.words) or "none: press Enter and speak")
+
+
+def _service(settings: Settings) -> Iterator[Check]:
+    from otto.service import open_service
 
     try:
-        devices = input_devices()
+        status = open_service(settings.paths.data).status()
     except OttoError as error:
-        yield Check("microphone", "PortAudio", "off", error.what, error.mend)
+        yield Check("service", "service", "off", error.what, error.mend)
         return
-    yield Check("microphone", "PortAudio", "ok", "found")
-    wanted = settings.audio.input
-    if not devices:
-        yield Check(
-            "microphone",
-            "microphone",
-            "off",
-            "there is none",
-            "plug one in; without one: otto say TEXT, otto hear FILE",
-        )
-    elif wanted and not any(
-        wanted == str(number) or wanted.casefold() in name.casefold() for number, name, _ in devices
-    ):
-        yield Check(
-            "microphone",
-            "microphone",
-            "fault",
-            f"there is none called {wanted}",
-            "choose one of these: otto config set audio.input NAME",
-        )
-    for number, name, is_default in devices:
-        yield Check("microphone", str(number), "ok", f"{name}{' (default)' if is_default else ''}")
+    mend = "" if status.installed else "to listen from login on: otto service install"
+    yield Check("service", "service", "ok" if status.installed else "off", status.sentence, mend)
 
 
 def _speech(settings: Settings, registry: Registry) -> Iterator[Check]:
@@ -220,6 +234,21 @@ def _whisper_size() -> Check:
     each = ", ".join(f"{size} {needed:.1f} s" for size, needed in seconds.items())
     fits = f"{name} fits" if seconds[name] <= IN_TIME else "no size fits"
     return Check("speech", "whisper size", "ok", f"{fits} into {IN_TIME:.1f} s a sentence on the processor (estimated: {each})")
+
+
+def _voice(settings: Settings) -> Iterator[Check]:
+    """What would speak the replies; it is had speak, unheard."""
+    from otto.tts import AUTO, NONE, Chain
+
+    if settings.voice.engine == NONE:
+        yield Check("voice", "voice", "off", "replies are not spoken", "otto config set voice.engine auto")
+        return
+    try:
+        voice = Chain.open(settings)
+        voice.synthesize("Ready.")
+        yield Check("voice", "voice", "ok", voice.name)
+    except OttoError as error:
+        yield Check("voice", "voice", "off" if settings.voice.engine == AUTO else "fault", error.what, error.mend)
 
 
 def _router(settings: Settings, registry: Registry) -> Iterator[Check]:

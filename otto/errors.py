@@ -99,6 +99,10 @@ class AudioError(OttoError):
     """Sound cannot be read, recorded or played."""
 
 
+class ServiceError(OttoError):
+    """The system does not start Otto at login."""
+
+
 class ModelError(OttoError):
     """A model is missing, damaged, or does not fit what it was asked for."""
 

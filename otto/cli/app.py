@@ -29,6 +29,8 @@ PANELS = {  # heading in the help → name → where it is: a function, or a typ
         "skills": "otto.cli.skills:app",
         "models": "otto.cli.models:app",
         "config": "otto.cli.config:app",
+        "devices": "otto.cli.devices:app",
+        "service": "otto.cli.service:app",
         "doctor": "otto.cli.doctor:doctor",
     },
     "Teach and measure it": {
