@@ -40,7 +40,8 @@ def run_room(name: str, arguments: Sequence[str]) -> int:
         "PYTHONPATH": os.pathsep.join(filter(None, paths)),
         "PYTHONSAFEPATH": "1",  # a folder of the same name where the user stands must not be run instead
     }
-    child = subprocess.Popen([sys.executable, "-m", name, *arguments], env=environment)
+    goes_along = _end_with_parent if sys.platform == "linux" else None
+    child = subprocess.Popen([sys.executable, "-m", name, *arguments], env=environment, preexec_fn=goes_along)
     before = signal.signal(signal.SIGTERM, lambda *_: child.terminate())  # who ends this means the program
     try:
         while True:
@@ -50,6 +51,13 @@ def run_room(name: str, arguments: Sequence[str]) -> int:
                 continue
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+def _end_with_parent() -> None:
+    """Ask the kernel to end this process when the one that started it is killed: two trainings in one folder would spoil each other."""
+    import ctypes
+
+    ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG
 
 
 def _app(name: str, help: str) -> typer.Typer:
