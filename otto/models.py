@@ -141,7 +141,8 @@ def pull_model(settings: Settings, name: str, endpoint: str | None = None) -> Pa
     model = _model(settings, name)
     if model.installed:
         return model.path
-    partial = model.path.with_name(f".{model.path.name}.partial")
+    own = f".{os.getpid()}" if model.kind == MOONSHINE else ""  # which is made in one go: two processes must not share a folder
+    partial = model.path.with_name(f".{model.path.name}{own}.partial")
     try:
         partial.mkdir(parents=True, exist_ok=True)
         _require_room(partial, model)
@@ -165,6 +166,9 @@ def pull_model(settings: Settings, name: str, endpoint: str | None = None) -> Pa
             f"{name} cannot be stored in {model.path.parent} ({error.strerror or error})",
             "make room, or set another folder: otto config set paths.models FOLDER",
         ) from None
+    finally:
+        if own:
+            shutil.rmtree(partial, ignore_errors=True)
     return model.path
 
 

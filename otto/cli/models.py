@@ -55,8 +55,10 @@ def pull(name: Name) -> None:
     """Download a model. Nothing else in Otto ever does."""
     from otto.cli.output import note, out
     from otto.config import load_settings
-    from otto.models import pull_model
+    from otto.models import MOONSHINE, pull_model
 
+    if name == MOONSHINE:
+        note("The weights are fetched, rewritten and checked; this takes about half a minute …")
     folder = pull_model(load_settings(), name)
     note(f"{name} is on this machine:")
     out(str(folder))

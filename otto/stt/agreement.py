@@ -14,6 +14,8 @@ from otto.stt.search import Reading, Sentence
 WEIGHTS = {"ratio": 0.12, "rate": 2.4, "likeness": 4.0, "coverage": 2.3}
 BIAS = -2.4
 
+_DOUBT = 0.3  # mean likelihood of a token below which nothing was understood
+
 
 @dataclass(frozen=True)
 class Agreement:
@@ -45,10 +47,7 @@ def confidence_of(free: Reading) -> float:
     return math.exp(free.likelihood / max(1, len(free.likelihoods)))
 
 
-_DOUBT = 0.3  # mean likelihood of a token below which nothing was understood
-
-
-def garbled(free: Reading, seconds: float) -> bool:
+def garbled(free: Reading) -> bool:
     """Whether the free text is what the model makes of noise: unlikely, or going round in a circle."""
     return confidence_of(free) < _DOUBT or _circles(free.tokens)
 

@@ -82,7 +82,8 @@ class MoonshineEngine:
         """What has been said so far, quickly and without a look at the phrases; "" for nothing."""
         if _nothing(utterance):
             return ""
-        return self._model.text(self._read(self._model.hear(utterance.samples), utterance).tokens)
+        reading = self._read(self._model.hear(utterance.samples), utterance)
+        return "" if garbled(reading) else self._model.text(reading.tokens)
 
     def _recognise(self, utterance: Utterance, expected: SpeechGrammar | None) -> str | tuple[str, float, tuple[str, ...]]:
         """The text, its confidence (0 where it is none to act on) and other readings; or why there is no text."""
@@ -97,7 +98,7 @@ class MoonshineEngine:
             sentences = self._sentences(hearing, spelling, free, utterance) if spelling else []
             if sentences and (confidence := Agreement.of(sentences[0], free, text).confidence) >= least:
                 return sentences[0].text, confidence, _others(sentences)
-        return text, 0.0 if garbled(free, utterance.seconds) else confidence_of(free), ()
+        return text, 0.0 if garbled(free) else confidence_of(free), ()
 
     def _read(self, hearing: Hearing, utterance: Utterance) -> Reading:
         """The free text. Where the sound goes on from the last one, its tokens are a draft."""
