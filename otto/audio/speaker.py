@@ -29,6 +29,7 @@ _IDLE = 5.0  # seconds after the last sound before the device is let go
 _STALLED = 3.0  # seconds in which a device that has something to play asks for nothing: it is gone
 _SLOW_START = ("bluetooth", "bluez", "airpods", "hands-free", "headset")  # in the names of devices that swallow a beginning
 _LEAD_IN, _SLOW_LEAD_IN = 0.1, 0.4  # seconds of silence before the first sound of a stream newly opened
+_CLOCK_JUMP, _CLOCK_PULL = 0.05, 0.02  # seconds by which the device's clock jumps where it ran dry; share of a smaller step that is believed
 _REMEMBERED = 64  # sounds that `reference` still knows
 
 
@@ -58,6 +59,8 @@ class Speaker:
         self._played: deque[_Item] = deque(maxlen=_REMEMBERED)
         self._closer: threading.Timer | None = None
         self._silence = 0  # samples of lead-in that are still to come
+        self._gap = True  # the device was given silence since the last sound
+        self._given, self._origin = 0, 0.0  # samples, and time.monotonic() at which the first of them sounded
         self._until = 0.0  # time.monotonic() at which the last sample that was given sounds
         self._asked = 0.0  # time.monotonic() at which the device last asked for sound
         self._rate = SAMPLE_RATE  # Hz, of the device
@@ -96,6 +99,7 @@ class Speaker:
                 self._stream = self._opened(load_portaudio())
             if self._stream.stopped:
                 self._asked = time.monotonic()
+                self._gap, self._given, self._origin = True, 0, 0.0
                 self._stream.start()
 
     def play(self, sound: Sound) -> None:
@@ -231,7 +235,7 @@ class Speaker:
         now = time.monotonic()
         delay = when.outputBufferDacTime - when.currentTime
         rate = self._rate
-        sounds = now + (delay if 0.0 < delay < 2.0 else self._delay)  # some hosts leave the times at 0
+        sounds = self._smoothed(now + (delay if 0.0 < delay < 2.0 else self._delay), frames)  # some hosts leave the times at 0
         if status.output_underflow:
             self.underflows += 1
         at = min(self._silence, frames)
@@ -241,7 +245,8 @@ class Speaker:
         while at < frames and queue:
             item = queue[0]
             if item.taken == 0:
-                item.began = self._in_step(sounds + at / rate)
+                item.began = sounds + at / rate if self._gap else self._until
+                self._gap = False
                 self._played.append(item)
             part = item.samples[item.taken : item.taken + frames - at]
             block[at : at + len(part), :] = part[:, None]
@@ -251,8 +256,13 @@ class Speaker:
                 self._until = item.began + len(item.samples) / rate
                 queue.popleft()
         block[at:] = 0
+        self._gap = self._gap or at < frames
         self._asked = now
 
-    def _in_step(self, began: float) -> float:
-        """A sound that follows another without a gap begins where that one ends, to the sample: the clock's own steps are coarser."""
-        return self._until if abs(began - self._until) < 0.02 else began
+    def _smoothed(self, sounds: float, frames: int) -> float:
+        """When a block sounds, by the samples that were given before it: the device's own word is off by some milliseconds each time."""
+        given = self._given / self._rate
+        off = sounds - given - self._origin
+        self._origin += off if abs(off) > _CLOCK_JUMP else off * _CLOCK_PULL
+        self._given += frames
+        return self._origin + given
