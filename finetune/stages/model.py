@@ -17,6 +17,7 @@ from finetune.stages import processes
 from otto.errors import MissingExtra, ModelError, UsageError
 from otto.prompt import check_pairing, family_of
 from otto.promptformat import PromptFormat
+from otto.router.loading import mend_cpu_quantisation
 
 PACKAGES = ("torch", "transformers", "accelerate", "peft", "datasets", "trl")
 TURN_ENDS = {"llama-3": "<|eot_id|>", "chatml": "<|im_end|>"}  # what ends an answer, where that is not the end of text
@@ -150,13 +151,6 @@ def load_base(settings: AnyStage, gpu: bool, quantised: bool) -> Any:
         raise ModelError(f"The base in {settings.base} cannot be loaded ({_reason(error)})", "copy its files anew") from None
     mend_cpu_quantisation(model)
     return model
-
-
-def mend_cpu_quantisation(model: Any) -> None:
-    """On CPUs with AVX512_BF16, bitsandbytes 0.50 repacks 4-bit weights in an evaluation, and gradients are wrong from then on."""
-    for module in model.modules():
-        if hasattr(module, "support_avx512bf16_for_cpu"):
-            module.support_avx512bf16_for_cpu = False
 
 
 def with_adapter(model: Any, settings: AnyStage, tokenizer: Any, new_tokens: list[int]) -> Any:

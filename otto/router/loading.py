@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from otto.errors import ModelError, UsageError
-from otto.grammar import call_grammar
+from otto.grammar import answer_grammar
 from otto.prompt import FAMILIES, check_pairing, family_of
 from otto.registry import Registry
 
@@ -74,9 +74,7 @@ class Speech:
         """What holds an answer to the grammar of the skills; a copy of it is for one answer. Raises ModelError."""
         from llguidance import LLMatcher
 
-        # Words of a prompt such as "[INST] … [/INST]" end without the space that many models begin their answer with.
-        grammar = 'start: " "? answer\n' + call_grammar(registry, several=True).replace("start:", "answer:", 1)
-        matcher = LLMatcher(self.grammar_tokens, LLMatcher.grammar_from_lark(grammar))
+        matcher = LLMatcher(self.grammar_tokens, LLMatcher.grammar_from_lark(answer_grammar(registry)))
         if matcher.is_error():
             raise ModelError(f"The skills do not make a grammar ({matcher.get_error()})", "run `otto skills check`")
         return matcher
@@ -228,7 +226,15 @@ def _load_network(folder: Path) -> Any:
     if found["missing_keys"]:  # they would be random
         missing = sorted(found["missing_keys"])
         raise ModelError(f"The model in {folder} lacks {len(missing)} of its weights, {missing[0]} for one", _COPY)
+    mend_cpu_quantisation(network)
     return network
+
+
+def mend_cpu_quantisation(network: Any) -> None:
+    """On CPUs with AVX512_BF16, bitsandbytes 0.50 repacks 4-bit weights in the first evaluation, and an adapter put on after it answers wrongly."""
+    for module in network.modules():
+        if hasattr(module, "support_avx512bf16_for_cpu"):
+            module.support_avx512bf16_for_cpu = False
 
 
 def _placing(folder: Path) -> dict[str, Any]:

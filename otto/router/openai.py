@@ -10,6 +10,7 @@ import copy
 import json
 import os
 import time
+from functools import cache, partial
 from typing import TYPE_CHECKING
 
 from otto.call import Call
@@ -77,6 +78,7 @@ class OpenAIRouter:
     def update(self, registry: Registry) -> None:
         """Take up changed skills."""
         self._registry = registry
+        self._fields = cache(partial(request_fields, registry=registry))
 
     def route(self, text: str) -> Route:
         """The calls that the server finds; `other()` with confidence 0 where it says what is not a valid call.
@@ -104,7 +106,7 @@ class OpenAIRouter:
             way = known.way
             options = {name: value for name, value in _OPTIONS.items() if name not in known.without}
             try:
-                answer = self._server.ask(self._messages(text, way), options | request_fields(way, known.software, self._registry), until)
+                answer = self._server.ask(self._messages(text, way), options | self._fields(way, known.software), until)
             except Refused as refused:
                 if not known.learn_refusal(refused.status, refused.words, _OPTIONS):
                     raise refused.sentence from None

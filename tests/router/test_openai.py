@@ -21,6 +21,7 @@ from otto.registry import Registry
 from otto.router import open_router
 from otto.router import openai as engine
 from otto.router import server as wire
+from otto.router.abilities import LLAMA_CPP, VLLM, Abilities
 from otto.router.answer import read_calls
 from otto.router.openai import OpenAIRouter
 from otto.skill import SkillSpec, declare
@@ -524,6 +525,26 @@ def test_a_request_that_stays_refused_ends(opened: Opened, site: Site) -> None:
         f"HOST refused the request ({message[:200]} …); choose another model with `otto config set router.model NAME`."
     )
     assert len(chats(site)) == 3
+
+
+REFUSALS = st.tuples(st.sampled_from([400, 403, 404, 422, 429, 500, 501, 503]), st.text() | st.sampled_from(["grammar", "json_schema", "tools", "logprobs max_tokens"]))
+
+
+@given(st.sampled_from(["", LLAMA_CPP, VLLM, None]), st.lists(REFUSALS | st.tuples(st.booleans(), st.booleans()), min_size=12))
+def test_whatever_a_server_does_it_is_not_asked_for_ever(software: str | None, happens: list[tuple[Any, Any]]) -> None:
+    known = Abilities(software)
+    requests = 0
+    for first, second in happens:
+        requests += 1
+        before = (set(known.lacks), set(known.without))
+        if isinstance(first, bool):
+            again = known.learn_answer(known.way, first, second)
+        else:
+            again = known.learn_refusal(first, second, ("logprobs", "temperature", "max_tokens"))
+        assert (set(known.lacks), set(known.without)) != before or not again  # each further request differs from the one before
+        if not again:
+            break
+    assert requests <= 7
 
 
 # --- servers that fail

@@ -22,7 +22,7 @@ from otto.config import load_settings
 from otto.errors import MissingExtra, ModelError, OttoError, UsageError
 from otto.prompt import render
 from otto.registry import Registry
-from otto.router import open_router
+from otto.router import loading, open_router
 from otto.router import transformers as engine
 from otto.router.answer import read_calls
 from otto.router.transformers import TransformersRouter
@@ -305,6 +305,58 @@ def test_adapters_are_switched_and_the_base_is_loaded_once(
             route = router.route(text)
             assert (route.calls, route.confidence) == (calls, pytest.approx(confidence, rel=1e-3)), adapter
     assert bases_loaded == [random_folder]
+
+
+# --- 4 bits
+
+
+def four_bits(device: object) -> dict[str, Any]:
+    from transformers import BitsAndBytesConfig
+
+    config = BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=torch.float32)
+    return {"dtype": torch.float32, "device_map": {"": device}, "quantization_config": config}
+
+
+def test_adapters_on_a_base_in_four_bits(
+    tokenizer: PreTrainedTokenizerFast, tmp_path: Path, opened: Opened, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a GPU: bitsandbytes runs on the CPU too, where it is of no use but for this."""
+    pytest.importorskip("bitsandbytes", reason="it holds the weights in 4 bits")
+    base = saved(tmp_path / "base", random_llama(tokenizer, 0, hidden_size=128, intermediate_size=256, initializer_range=0.2), tokenizer)
+    monkeypatch.setattr(loading, "_placing", lambda folder: four_bits("cpu"))
+    adapters = [adapter_of(base, tmp_path / "one"), adapter_with_tokens(base, tmp_path / "two", seed=8), None]
+    alone = [opened(base, adapter or "").route("add a note") for adapter in adapters]
+    router = opened(base)
+    assert type(router._model.network.model.layers[0].self_attn.q_proj).__name__ == "Linear4bit"
+    for adapter, expected in [*zip(adapters, alone, strict=True)] * 2:
+        router.use_adapter(adapter)
+        route = router.route("add a note")
+        assert (route.calls, route.confidence) == (expected.calls, pytest.approx(expected.confidence, rel=1e-3)), adapter
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA GPU")
+def test_on_a_gpu(random_folder: Path, tmp_path: Path, opened: Opened) -> None:
+    router = opened(random_folder, adapter_of(random_folder, tmp_path / "adapter"))
+    assert router._model.network.device.type == "cuda"
+    tuned = router.route("add a note")
+    router.use_adapter(None)
+    assert router.route("add a note").confidence != pytest.approx(tuned.confidence, rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("gpu", "quantised", "package", "bits"), [(True, False, True, 4), (True, True, True, None), (True, False, False, None), (False, False, True, None)]
+)
+def test_four_bits_where_there_is_a_gpu(
+    gpu: bool, quantised: bool, package: bool, bits: int | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: gpu)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: True)
+    monkeypatch.setattr(loading, "find_spec", lambda name: object() if package else None)
+    (tmp_path / "config.json").write_text(json.dumps({"quantization_config": {"quant_method": "gptq"}} if quantised else {}))
+    placing = loading._placing(tmp_path)
+    assert placing["device_map"] == ({"": 0} if gpu else {"": "cpu"})
+    config = placing.get("quantization_config")
+    assert (config and (config.load_in_4bit, config.bnb_4bit_quant_type, config.bnb_4bit_use_double_quant)) == (bits and (True, "nf4", True))
 
 
 def test_an_adapter_is_loaded_when_it_is_first_used(random_folder: Path, tmp_path: Path, opened: Opened) -> None:
