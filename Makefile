@@ -1,4 +1,4 @@
-# `make run`: the whole chain on recorded commands. `make test`: every check. `make bench`: the figures of docs/benchmarks.md.
+# `make run`: the whole chain on recorded commands. `make test`: every check. `make bench`: the figures of docs/benchmarks.md; `make bench-listen`: those of listening.
 
 PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11 python3.10; do \
 	$$python -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && echo $$python && break; done)
@@ -10,7 +10,7 @@ BIN := $(VENV)/bin
 # Bytecode is written when a module is first used: compiling all that is installed costs more than it saves.
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile -c constraints.txt
 
-.PHONY: run test lint types unit bench system-packages clean
+.PHONY: run test lint types unit bench bench-listen system-packages clean
 
 run: $(VENV)/.base
 	@$(BIN)/otto demo
@@ -34,6 +34,9 @@ unit: $(VENV)/.test
 
 bench: $(VENV)/.test
 	$(BIN)/python -m tests.bench
+
+bench-listen: $(VENV)/.test system-packages
+	$(BIN)/python -m tests.bench.listening
 
 # What tests/system-packages.txt lists, where this may install it; what is missing is named, and the tests that need it are skipped.
 system-packages:

@@ -1,0 +1,1 @@
+"""The figures of listening. `python -m tests.bench.listening` writes docs/benchmarks-listening.md."""
