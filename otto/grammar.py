@@ -66,6 +66,14 @@ def call_grammar(specs: Iterable[SkillSpec], *, several: bool = False) -> str:
     return _lark(specs, value, terminals, several=several, canonical=True)
 
 
+def answer_grammar(specs: Iterable[SkillSpec]) -> str:
+    """As `call_grammar` of several calls, with a space before them or not.
+
+    Words of a prompt such as "[INST] … [/INST]" end without the space that many models begin their answer with.
+    """
+    return 'start: " "? answer\n' + call_grammar(specs, several=True).replace("start:", "answer:", 1)
+
+
 def span_grammar(specs: Iterable[SkillSpec], utterance: str, *, checked: bool = True) -> str:
     """A Lark grammar of the calls whose texts are spans of the utterance: of its words, in order, without gaps.
 

@@ -165,12 +165,13 @@ def _read(model: Path, name: str, sizes: Sizes) -> np.ndarray[Any, Any]:
     for path in _files(model):
         with safe_open(path, "pt") as file:
             if name in file.keys():  # noqa: SIM118
-                weights = file.get_tensor(name).float().numpy()
+                weights: np.ndarray[Any, Any] = file.get_tensor(name).float().numpy()
     heads = next((count for part, count in (("q_proj", sizes.heads), ("k_proj", sizes.key_value_heads)) if f".{part}." in name), None)
     if heads is None:
         return weights
     halves = weights.reshape(heads, 2, sizes.head // 2, *weights.shape[1:])
-    return halves.swapaxes(1, 2).reshape(weights.shape)
+    turned: np.ndarray[Any, Any] = halves.swapaxes(1, 2).reshape(weights.shape)
+    return turned
 
 
 def _rope_factors(config: Any) -> np.ndarray[Any, Any] | None:
@@ -183,4 +184,5 @@ def _rope_factors(config: Any) -> np.ndarray[Any, Any] | None:
     scaled, _ = ROPE_INIT_FUNCTIONS[kind](config, "cpu")
     pairs = scaled.shape[0]
     plain = config.rope_parameters["rope_theta"] ** -((1 / pairs) * scaled.new_tensor(range(pairs)))
-    return (plain / scaled).numpy().astype("float32")
+    factors: np.ndarray[Any, Any] = (plain / scaled).float().numpy()
+    return factors

@@ -17,7 +17,7 @@ from finetune.export.gguf import KINDS, require_gguf, write_gguf
 from finetune.export.merge import load, prompt_of, save_merged
 from finetune.export.source import Source
 from finetune.stages.endings import no_room
-from otto.errors import StoreError, UsageError
+from otto.errors import OttoError, StoreError, UsageError
 from otto.promptformat import TEXT, PromptFormat
 from otto.router.causal import EMBEDDED
 
@@ -121,14 +121,16 @@ def _scratch(out: Path) -> Iterator[Path]:
 
     Raises StoreError where the disk is full or the folder cannot be written.
     """
-    scratch = out / f".export.{os.getpid()}"
+    scratch = out / ".export"
     try:
+        shutil.rmtree(scratch, ignore_errors=True)  # of one that was killed
         scratch.mkdir(parents=True)
         yield scratch
     except Exception as error:
         why = no_room(error) or (isinstance(error, OSError) and (error.strerror or str(error)))
         if not why:
             raise
+        why = "the disk is full" if isinstance(error, OttoError) else why  # the builder of ONNX says so among other words
         raise StoreError(f"The weights cannot be written to {out} ({why})", "make room, or name another folder with --out FOLDER") from None
     finally:
         shutil.rmtree(scratch, ignore_errors=True)

@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Sequence
 
-from otto.grammar import call_grammar
+from otto.grammar import answer_grammar
 from otto.messages import Route
 from otto.prompt import render
 from otto.registry import Registry
@@ -27,8 +27,7 @@ class PromptedLlama:
     def update(self, registry: Registry) -> None:
         """Take up changed skills."""
         self._registry = registry
-        # Words of a prompt such as "[INST] … [/INST]" end without the space that many models begin their answer with.
-        self._grammar = 'start: " "? answer\n' + call_grammar(registry, several=True).replace("start:", "answer:", 1)
+        self._grammar = answer_grammar(registry)
         self._prefix = self._model.read(_shared(self._prompt("a"), self._prompt("1")))
 
     def route(self, text: str, name: str) -> Route:

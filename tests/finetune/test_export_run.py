@@ -369,21 +369,23 @@ def small_files() -> Iterator[Any]:
     resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
-@pytest.mark.parametrize("target", ["merged", "gguf"])
-def test_a_full_disk(target: str, tuned: dict[str, Any], small_files: Any, tmp_path: Path) -> None:
-    """The weights are 840 kB in float32 and half of that as a base in bfloat16 is stored; the GGUF has them in float32."""
-    from transformers import MistralForCausalLM
-
-    base = Path(shutil.copytree(tuned["base"], tmp_path / tuned["base"].name))
-    MistralForCausalLM.from_pretrained(base).bfloat16().save_pretrained(base)
-    small_files(200_000 if target == "merged" else 600_000)
+@pytest.mark.parametrize(("target", "reason"), [("merged", "File too large"), ("onnx", "the disk is full"), ("gguf", ".*")])
+def test_a_full_disk(target: str, reason: str, tuned: dict[str, Any], small_files: Any, tmp_path: Path) -> None:
+    """The disk is full from the start, or when the merged weights are written."""
     notes: list[str] = []
-    with pytest.raises(StoreError, match=r"^The weights cannot be written to .*out \(.*\); make room, or name another folder with --out FOLDER") as caught:
-        export(Source.find(tuned["adapter"], base), Order(tmp_path / "out", ("merged", "gguf"), "f32"), notes.append)
+
+    def note(text: str) -> None:
+        notes.append(text)
+        small_files(100_000)
+
+    if target == "merged":
+        small_files(100_000)
+    with pytest.raises(StoreError, match=rf"^The weights cannot be written to .*out \(.*{reason}.*\); make room, or name another folder with") as caught:
+        export(Source.find(tuned["adapter"]), Order(tmp_path / "out", tuple(dict.fromkeys(["merged", target]))), note)
     assert "\n" not in str(caught.value)
     whole = [] if target == "merged" else ["merged"]
     assert [path.name for path in (tmp_path / "out").glob("*")] == whole, "a target is there whole, or not there"
-    assert [note.split(":")[0] for note in notes] == whole
+    assert [text.split(":")[0] for text in notes] == whole
 
 
 def test_a_checkpoint_and_a_whole_model_are_sources_too(tuned: dict[str, Any], tmp_path: Path) -> None:
