@@ -50,14 +50,25 @@ def settings(tuned: dict[str, Any], out: Path, *overrides: str) -> Dpo:
     return found
 
 
+STRONG = ("training.learning_rate=2e-3", "sft_weight=1")  # enough to do harm, with the wrong pairs
+
+
+def test_pairs_that_are_turned_round_make_the_calls_wrong(tuned: dict[str, Any], tmp_path: Path) -> None:
+    """So that the next test says something."""
+    pairs = [PreferenceRow(row.prompt, f" {WRONG[row.skill]}", row.completion, "turned round", row.split, row.source) for row in bases.rows()]
+    outcome = dpo.run(settings(tuned | {"data": bases.write_rows(tmp_path / "bad.jsonl", pairs)}, tmp_path / "dpo", *STRONG), silent)
+    assert outcome.after["exact"]["value"] < outcome.before["exact"]["value"] - 0.2
+
+
 def test_the_margin_grows_and_the_calls_stay_right(tuned: dict[str, Any], tmp_path: Path) -> None:
-    outcome = dpo.run(settings(tuned, tmp_path / "dpo"), silent)
+    outcome = dpo.run(settings(tuned, tmp_path / "dpo", *STRONG), silent)
     (run,) = find_runs(tmp_path)
     margins = run.curve("eval_rewards/margins")
     assert [step for step, _ in margins] == [8, 16, 24]
     assert margins[-1][1] > margins[0][1] > 0  # of the reference with itself it is 0
     assert run.curve("eval_rewards/accuracies")[-1][1] > 0.9
     assert outcome.before == tuned["after"]  # it begins where the supervised stage ended
+    assert outcome.before["exact"]["value"] > 0.4
     assert outcome.after["exact"]["value"] >= outcome.before["exact"]["value"]
 
 
