@@ -47,7 +47,8 @@ def room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, registry: Registry, bo
     opened: list[Room] = []
 
     def open_room(mode: Mode = Mode.CONTINUOUS, **options: Any) -> Room:
-        opened.append(opened_room(mode, registry, book, speech, **options))
+        own = options.pop("registry", registry)
+        opened.append(opened_room(mode, own, book if own is registry else PhraseBook(own), speech, **options))
         return opened[-1]
 
     yield open_room

@@ -37,19 +37,22 @@ class Script:
 
     def __init__(self, texts: list[str | None]) -> None:
         self.texts = texts
+        self.confidence = 1.0
         self.expected: list[SpeechGrammar | None] = []
         self._heard: dict[float, str | None] = {}
 
     def partial(self, utterance: Utterance) -> str:
-        heard = self.transcribe(utterance)
-        return heard.text if isinstance(heard, Transcript) else ""
+        return self._text(utterance) or ""
 
     def transcribe(self, utterance: Utterance, expected: SpeechGrammar | None = None) -> Transcript | NotRecognized:
+        self.expected.append(expected)
+        text = self._text(utterance)
+        return Transcript(text, self.name, 1.0, self.confidence) if text else NotRecognized("no words", self.name, 1.0)
+
+    def _text(self, utterance: Utterance) -> str | None:
         if utterance.start not in self._heard:
             self._heard[utterance.start] = self.texts.pop(0) if self.texts else None
-            self.expected.append(expected)
-        text = self._heard[utterance.start]
-        return Transcript(text, self.name, 1.0) if text else NotRecognized("no words", self.name, 1.0)
+        return self._heard[utterance.start]
 
 
 @dataclass

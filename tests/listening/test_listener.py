@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,6 +16,7 @@ from otto.call import Call
 from otto.listening.events import Ended, Ignored, Level, Partial, Said, State, StateChanged, Warned, Woken
 from otto.listening.listener import ASLEEP_AFTER, Mode
 from otto.messages import AudioFrame
+from otto.registry import Registry
 
 if TYPE_CHECKING:
     from otto.messages import Samples
@@ -268,3 +270,77 @@ def test_nothing_is_said_twice(room: OpenRoom) -> None:
     here.hears("read my notes")
     assert here.mouth.said == ["Timer set for 5 minutes.", "There are no notes."]
     assert here.events(Said) == []
+
+
+SKILL = '''
+from otto import Context, skill
+
+
+@skill(examples={"wipe the board": "wipe()"}, destructive=True, confirm="Wipe the whole board?")
+def wipe() -> str:
+    """Wipe the board."""
+    return "Wiped."
+
+
+@skill(examples={"name the cat": "name_cat()"})
+def name_cat(context: Context) -> str:
+    """Give the cat a name."""
+    return f"The cat is called {context.ask('What is its name?')}."
+'''
+
+
+class TestQuestions:
+    @pytest.fixture
+    def asking(self, room: OpenRoom, tmp_path: Path) -> Room:
+        folder = tmp_path / "skills"
+        folder.mkdir()
+        (folder / "board.py").write_text(SKILL, encoding="utf-8")
+        own = Registry.from_folder(folder)
+        own.install()
+        return room(Mode.WAKE, wake=WakeAt(0.2), registry=own)
+
+    @pytest.mark.parametrize(("answer", "reply"), [("yes please", "Wiped."), ("no", "Okay, nothing was done."), ("never mind", "Okay, nothing was done.")])
+    def test_a_confirmation_by_voice_needs_no_wake_word(self, asking: Room, answer: str, reply: str) -> None:
+        asking.quiet(0.5)
+        asking.hears("wipe the board")
+        assert asking.mouth.said == ["Wipe the whole board?"]
+        asking.hears(answer)
+        assert asking.mouth.said[1:] == [reply]
+        grammar = asking.script.expected[-1]
+        assert grammar
+        assert {"yes", "no", "mind"} <= set(grammar.words)
+
+    def test_silence_is_no(self, asking: Room) -> None:
+        asking.quiet(0.5)
+        asking.hears("wipe the board")
+        asking.quiet(9)
+        assert asking.mouth.said[1:] == ["Okay, nothing was done."]
+
+    def test_what_is_neither_is_asked_again(self, asking: Room) -> None:
+        asking.quiet(0.5)
+        asking.hears("wipe the board")
+        asking.hears("purple")
+        asking.hears("yes")
+        assert asking.mouth.said == ["Wipe the whole board?", "Please say yes or no. Wipe the whole board?", "Wiped."]
+
+    def test_a_skill_asks(self, asking: Room) -> None:
+        asking.quiet(0.5)
+        asking.hears("name the cat")
+        asking.hears("Tiger")
+        assert asking.mouth.said == ["What is its name?", "The cat is called Tiger."]
+
+    def test_who_is_not_understood_twice_is_not_asked_a_third_time(self, asking: Room) -> None:
+        asking.quiet(0.5)
+        asking.hears("name the cat")
+        asking.hears(None)
+        asking.hears(None)
+        assert asking.mouth.said == ["What is its name?", "Sorry, I did not get that. What is its name?", "Okay, nothing was done."]
+
+    def test_the_doubtful_word_is_asked_about(self, room: OpenRoom) -> None:
+        here = room()
+        here.script.confidence = 0.6
+        here.hears("set a timer for fifteen minutes")
+        assert here.mouth.said == ["Set a timer for fifteen or fifty minutes?"]
+        here.script.confidence = 1.0
+        here.hears("fifty")
+        assert here.calls == ['timer(duration="50 minutes")']
