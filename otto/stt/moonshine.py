@@ -32,11 +32,14 @@ if TYPE_CHECKING:
 
 _SHORTEST = 0.1  # seconds
 _SILENCE = 30  # of 32767, the loudest sample of what is no sound at all
+_SILENCES = (0.25, 0.0)  # seconds laid around the sound: with the second the model hears otherwise, where it was in doubt with the first
+_CLEAR = 0.85  # mean likelihood of a token from which it was not
 _TOKENS_A_SECOND, _FIRST_TOKENS = 8, 6  # nobody says more
 _FURTHEST = 30.0  # log likelihood from the free text to the least likely phrase that is worth a search
+_SURE = math.log(0.9)  # likelihood of a token from which there is no other to think of
 _LETTER = 0.1  # log likelihood that a letter more is worth: the model ends a sentence early where it goes on unexpectedly
 _OTHER = 0.1  # probability from which another phrase is worth a question
-_PHRASE, _ANSWER = 0.5, 0.25  # confidence from which a phrase was said, and an expected answer: whoever is asked answers
+_PHRASE, _ANSWER = 0.6, 0.25  # confidence from which a phrase was said, and an expected answer: whoever is asked answers
 
 
 class MoonshineEngine:
@@ -82,23 +85,37 @@ class MoonshineEngine:
         """What has been said so far, quickly and without a look at the phrases; "" for nothing."""
         if _nothing(utterance):
             return ""
-        reading = self._read(self._model.hear(utterance.samples), utterance)
+        reading = self._read(self._model.hear(utterance.samples, _SILENCES[0]), utterance)
         return "" if garbled(reading) else self._model.text(reading.tokens)
 
     def _recognise(self, utterance: Utterance, expected: SpeechGrammar | None) -> str | tuple[str, float, tuple[str, ...]]:
         """The text, its confidence (0 where it is none to act on) and other readings; or why there is no text."""
         if _nothing(utterance):
             return "silence"
-        hearing = self._model.hear(utterance.samples)
-        free = self._read(hearing, utterance)
+        readings: list[Reading] = []
+        for silence in _SILENCES:
+            hearing = self._model.hear(utterance.samples, silence)
+            readings.append(self._read(hearing, utterance))
+            if phrase := self._phrase(hearing, readings[-1], expected):
+                return phrase
+            if confidence_of(readings[-1]) > _CLEAR:
+                break
+        free = max(readings, key=confidence_of)
         text = self._model.text(free.tokens)
         if not any(letter.isalnum() for letter in text):
             return "no words"  # what the model makes of noise
+        return text, 0.0 if garbled(free) else confidence_of(free), ()
+
+    def _phrase(self, hearing: Hearing, free: Reading, expected: SpeechGrammar | None) -> tuple[str, float, tuple[str, ...]] | None:
+        """An expected answer or a phrase of the skills, its confidence and others like it; None where the free text is neither."""
+        text = self._model.text(free.tokens)
+        if not any(letter.isalnum() for letter in text):
+            return None
         for spelling, least in ((self._answers(expected), _ANSWER), (self._phrases, _PHRASE)):
-            sentences = self._sentences(hearing, spelling, free, utterance) if spelling else []
+            sentences = self._sentences(hearing, spelling, free, text) if spelling else []
             if sentences and (confidence := Agreement.of(sentences[0], free, text).confidence) >= least:
                 return sentences[0].text, confidence, _others(sentences)
-        return text, 0.0 if garbled(free) else confidence_of(free), ()
+        return None
 
     def _read(self, hearing: Hearing, utterance: Utterance) -> Reading:
         """The free text. Where the sound goes on from the last one, its tokens are a draft."""
@@ -110,9 +127,12 @@ class MoonshineEngine:
         self._last = samples, reading.tokens
         return reading
 
-    def _sentences(self, hearing: Hearing, spelling: Spelling, free: Reading, utterance: Utterance) -> list[Sentence]:
-        """The phrases that come near the free text, best first."""
-        found = read_sentences(hearing, spelling, _longest(utterance), free.likelihood - _FURTHEST)
+    def _sentences(self, hearing: Hearing, spelling: Spelling, free: Reading, text: str) -> list[Sentence]:
+        """The phrases that come near the free text, best first. Where that is one, and nothing in it was in doubt, no other is looked for."""
+        words = spelling.words(text)
+        if words and all(likelihood > _SURE for token, likelihood in zip(free.tokens, free.likelihoods, strict=False) if spelling.letters([token])):
+            return [Sentence(words, text, free.likelihood)]
+        found = read_sentences(hearing, spelling, 2 * len(free.tokens) + _FIRST_TOKENS, free.likelihood - _FURTHEST)
         return sorted(found, key=_worth, reverse=True)
 
     def _answers(self, expected: SpeechGrammar | None) -> Spelling | None:

@@ -25,7 +25,6 @@ START, END = 1, 2  # tokens
 SPACE = "▁".encode()  # how the vocabulary writes it
 _FIRST_PIECE = 3 + 256  # tokens before it are three marks and the single bytes
 MEND = "make it anew with: otto models pull moonshine"
-_SILENCE = 0.25  # seconds, before and after
 _PARTS = [(layer, part) for layer in range(LAYERS) for part in ("key", "value")]
 
 
@@ -52,9 +51,9 @@ class MoonshineModel:
         spelt = b"".join(self._pieces[token] for token in tokens if token < len(self._pieces))
         return spelt.replace(SPACE, b" ").decode("utf-8", "replace").strip()
 
-    def hear(self, samples: Samples) -> Hearing:
-        """Encode a sound. Without the silence around it, a word that is cut off has the model say things over and over."""
-        sound = np.pad(samples.astype(np.float32) / 32768, round(_SILENCE * SAMPLE_RATE))[None]
+    def hear(self, samples: Samples, silence: float) -> Hearing:
+        """Encode a sound with so many seconds of silence before and after it. Without any, a word that is cut off is said over and over."""
+        sound = np.pad(samples.astype(np.float32) / 32768, round(silence * SAMPLE_RATE))[None]
         memory = self._encoder.run(None, {"input_values": sound})[0]
         return Hearing(self._decoder, {f"past_key_values.{layer}.encoder.{part}": memory[row] for row, (layer, part) in enumerate(_PARTS)})
 

@@ -158,7 +158,7 @@ def test_the_words_so_far(engine: MoonshineEngine) -> None:
 
 @pytest.mark.parametrize("changed", [lambda tokens: tokens, lambda tokens: tokens[:3], lambda tokens: (*tokens[:2], 77, *tokens[3:]), lambda tokens: (*tokens, 5, 6), lambda _: (9, 9)])
 def test_a_draft_changes_nothing(model: MoonshineModel, changed: object) -> None:
-    hearing = model.hear(heard_in("01").samples)
+    hearing = model.hear(heard_in("01").samples, 0.25)
     alone = read_freely(hearing, 30)
     drafted = read_freely(hearing, 30, changed(alone.tokens))  # type: ignore[operator]
     assert drafted.tokens == alone.tokens
@@ -167,10 +167,10 @@ def test_a_draft_changes_nothing(model: MoonshineModel, changed: object) -> None
 
 def test_two_sentences_that_sound_alike_are_both_found(model: MoonshineModel) -> None:
     spelling = Spelling(read_jsgf("#JSGF V1.0;\ngrammar g;\npublic <g> = set a timer for (five | nine) minutes | read my notes;\n"), model.spellings)
-    found = read_sentences(model.hear(heard_in("01").samples), spelling, 30)
+    found = read_sentences(model.hear(heard_in("01").samples, 0.25), spelling, 30)
     assert found[0].words == ("set", "a", "timer", "for", "five", "minutes")
     assert all(one.likelihood >= two.likelihood for one, two in pairwise(found))
-    assert read_sentences(model.hear(heard_in("11").samples), spelling, 30, least=-20.0) == []
+    assert read_sentences(model.hear(heard_in("11").samples, 0.25), spelling, 30, least=-20.0) == []
 
 
 def test_licence_and_notice_are_beside_the_weights(moonshine_folder: Path) -> None:
