@@ -101,10 +101,12 @@ class EchoCanceller:
         return np.clip(np.concatenate(parts) * 32768.0, -32768, 32767).astype(np.int16)
 
     def _started(self, frame: AudioFrame) -> float:
-        """By the clock, when the frame began: frames may arrive late, never early, so the earliest of all is right."""
+        """By the clock, when the frame began. Frames may arrive late, never early, so the earliest is right; it is not changed in a reply."""
         begin = self._clock() - frame.start - len(frame.samples) / SAMPLE_RATE
-        if self._begin is None or frame.start < self._last or begin < self._begin - 0.005:
+        if self._begin is None or frame.start < self._last:
             self._begin = begin
+        elif not self._tail:
+            self._begin = min(self._begin, begin)
         self._last = frame.start
         return self._begin + frame.start
 

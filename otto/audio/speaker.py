@@ -235,9 +235,9 @@ class Speaker:
         now = time.monotonic()
         delay = when.outputBufferDacTime - when.currentTime
         rate = self._rate
-        sounds = self._smoothed(now + (delay if 0.0 < delay < 2.0 else self._delay), frames)  # some hosts leave the times at 0
         if status.output_underflow:
-            self.underflows += 1
+            self._ran_dry()
+        sounds = self._smoothed(now + (delay if 0.0 < delay < 2.0 else self._delay), frames)  # some hosts leave the times at 0
         at = min(self._silence, frames)
         self._silence -= at
         block[:at] = 0
@@ -258,6 +258,15 @@ class Speaker:
         block[at:] = 0
         self._gap = self._gap or at < frames
         self._asked = now
+
+    def _ran_dry(self) -> None:
+        """There was silence that nobody ordered: what is left of the sound comes later, as one of its own."""
+        self.underflows += 1
+        self._gap, self._given, self._origin = True, 0, 0.0
+        if self._queue and self._queue[0].taken:
+            item = self._queue[0]
+            item.ended = item.began + item.taken / self._rate
+            self._queue[0] = _Item(item.samples[item.taken :], item.reference[item.taken * SAMPLE_RATE // self._rate :])
 
     def _smoothed(self, sounds: float, frames: int) -> float:
         """When a block sounds, by the samples that were given before it: the device's own word is off by some milliseconds each time."""
