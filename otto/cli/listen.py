@@ -72,7 +72,7 @@ def listen(
             stack.enter_context(announcing(assistant, conversation.announce, conversation.warn))
         if not json:
             _tell_how(mode, settings)
-        _read_keys(listener, ends=mode is Mode.PUSH)
+        stack.enter_context(_keys(listener, settings, mode is Mode.PUSH, conversation.warn))
         listener.run(microphones.open)
 
 
@@ -142,11 +142,41 @@ def _hearing(assistant: Assistant) -> Hearing:
     return Hearing(assistant, Patience(assistant.registry, book, assistant.settings.audio.silence_ms / 1000))
 
 
-def _greeting(settings: Settings, voice: Voice, silent: bool) -> Callable[[], None]:
-    """What tells that Otto listens now."""
+def _greeting(settings: Settings, voice: Voice, silent: bool) -> Callable[[], float]:
+    """Tells that Otto listens now; gives the seconds of a chime."""
+    from otto.audio.chime import chime
+
+    def ring() -> float:
+        sound = chime("wake")
+        voice.play(sound)
+        return len(sound.samples) / sound.rate + 0.3  # until it has left the loudspeaker
+
+    def answer() -> float:
+        voice.say("Yes?")
+        return 0.0
+
     if silent or settings.wake.reply == "none":
-        return lambda: None
-    return lambda: voice.say("Yes?")
+        return lambda: 0.0
+    return answer if settings.wake.reply == "yes" else ring
+
+
+@contextmanager
+def _keys(listener: Listener, settings: Settings, ends: bool, warn: Callable[[str], None]) -> Iterator[None]:
+    """Everything that opens Otto's ears beside its wake word: Enter, `otto press`, the hot key. What does not work is told of, and left out."""
+    from otto.errors import OttoError
+    from otto.hotkey import Doorbell, HotKey
+
+    _read_keys(listener, ends)
+    with ExitStack() as stack:
+        watched: list[AbstractContextManager[object]] = [Doorbell(settings.paths.data, lambda: listener.press("otto press"))]
+        if settings.listen.hot_key:
+            watched.append(HotKey(settings.listen.hot_key, lambda: listener.press("the hot key")))
+        for one in watched:
+            try:
+                stack.enter_context(one)
+            except OttoError as error:
+                warn(str(error))
+        yield
 
 
 def _tell_how(mode: Mode, settings: Settings) -> None:

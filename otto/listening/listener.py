@@ -68,7 +68,8 @@ class Listener:
         voice: speaks; while it does, what the microphone hears is taken for its echo first.
         view: shows what happens.
         mode: what opens Otto's ears.
-        greet: tells the speaker that Otto listens now: a chime, or a word.
+        greet: tells the speaker that Otto listens now: a chime, or a word. Returns the seconds of a chime, through which a command that
+            follows in one breath is heard: to a canceller it would be the end of what it plays; 0 for a word.
         asleep_after: quiet seconds after which Otto sleeps; 0 is never.
     """
 
@@ -79,7 +80,7 @@ class Listener:
         voice: Speaks,
         view: View,
         mode: Mode,
-        greet: Callable[[], None] = lambda: None,
+        greet: Callable[[], float] = lambda: 0.0,
         asleep_after: float = ASLEEP_AFTER,
     ) -> None:
         self._ears = ears
@@ -97,6 +98,7 @@ class Listener:
         self._about_until = -1.0  # until when one may be about the conversation
         self._question_until = 0.0  # until when a question waits for somebody to speak
         self._quiet_since = 0.0
+        self._chime_until = -1.0
         self._asleep = False
         self._microphone = False
         self._state: StateChanged | None = None
@@ -212,6 +214,8 @@ class Listener:
 
     def _hearable(self, frame: AudioFrame) -> AudioFrame | None:
         """The frame without Otto's own voice; None where that cannot be taken out."""
+        if self._now < self._chime_until:
+            return frame
         if self._ears.echo is not None:
             return self._ears.echo.clean(frame)
         return None if self._voice.speaking else frame
@@ -256,7 +260,7 @@ class Listener:
         self._open_until = max(self._open_until, self._now + PATIENCE)
         self._ears.hearing.drop()
         self._show(Woken(what))
-        self._greet()
+        self._chime_until = self._now + self._greet()
 
     def _sleep(self) -> None:
         self._asleep = True

@@ -123,7 +123,7 @@ class TestWakeWord:
 
     def test_it_greets(self, room: OpenRoom) -> None:
         greeted = []
-        here = room(Mode.WAKE, wake=WakeAt(0.5), greet=lambda: greeted.append("chime"))
+        here = room(Mode.WAKE, wake=WakeAt(0.5), greet=lambda: greeted.append("chime") or 0.5)
         here.quiet(1)
         assert greeted == ["chime"]
 
