@@ -234,14 +234,13 @@ class Speaker:
         """Called by PortAudio's own thread: `block` is int16[frames, channels] to be filled. Waits for nothing."""
         now = time.monotonic()
         delay = when.outputBufferDacTime - when.currentTime
-        rate = self._rate
+        rate, queue = self._rate, self._queue  # `stop` puts another queue in its place
         if status.output_underflow:
-            self._ran_dry()
+            self._ran_dry(queue)
         sounds = self._smoothed(now + (delay if 0.0 < delay < 2.0 else self._delay), frames)  # some hosts leave the times at 0
         at = min(self._silence, frames)
         self._silence -= at
         block[:at] = 0
-        queue = self._queue
         while at < frames and queue:
             item = queue[0]
             if item.taken == 0:
@@ -259,14 +258,14 @@ class Speaker:
         self._gap = self._gap or at < frames
         self._asked = now
 
-    def _ran_dry(self) -> None:
+    def _ran_dry(self, queue: deque[_Item]) -> None:
         """There was silence that nobody ordered: what is left of the sound comes later, as one of its own."""
         self.underflows += 1
         self._gap, self._given, self._origin = True, 0, 0.0
-        if self._queue and self._queue[0].taken:
-            item = self._queue[0]
+        if queue and queue[0].taken:
+            item = queue[0]
             item.ended = item.began + item.taken / self._rate
-            self._queue[0] = _Item(item.samples[item.taken :], item.reference[item.taken * SAMPLE_RATE // self._rate :])
+            queue[0] = _Item(item.samples[item.taken :], item.reference[item.taken * SAMPLE_RATE // self._rate :])
 
     def _smoothed(self, sounds: float, frames: int) -> float:
         """When a block sounds, by the samples that were given before it: the device's own word is off by some milliseconds each time."""
