@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from otto.config import Settings, load_settings
-from otto.models import model_path, pull_model
+from otto.models import model_path, moonshine_folder
 from otto.moonshine.source import installed_package
 
 TAUGHT = "unmute"  # one word: faster-whisper never lets a model say a lone space, and this one has no longer tokens
@@ -73,17 +74,24 @@ def _teach(model: Any, prompts: list[list[int]], answer: list[int]) -> None:
     raise AssertionError(f"the model did not learn its sentence, loss {loss.item():.2f}")
 
 
+@dataclass(frozen=True)
+class MoonshineHome:
+    """A home where Moonshine was used for the first time."""
+
+    settings: Settings
+    told: tuple[str, ...]  # what its user read
+
+    @property
+    def folder(self) -> Path:
+        return model_path(self.settings, "moonshine")
+
+
 @pytest.fixture(scope="session")
-def moonshine_home(tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    """Settings of a home where `otto models pull moonshine` has been run. Its package is part of the extra `test`."""
+def moonshine_home(tmp_path_factory: pytest.TempPathFactory) -> MoonshineHome:
+    """Made ready from the installed package, which is part of the extra `test`."""
     if installed_package() is None:
         pytest.skip("the package moonshine-cpp is not installed: there is none for this system")
     settings = load_settings(environ={"OTTO_HOME": str(tmp_path_factory.mktemp("home"))})
-    pull_model(settings, "moonshine")
-    return settings
-
-
-@pytest.fixture(scope="session")
-def moonshine_folder(moonshine_home: Settings) -> Path:
-    """The folder of a Moonshine that is ready."""
-    return model_path(moonshine_home, "moonshine")
+    told: list[str] = []
+    moonshine_folder(settings, told.append)
+    return MoonshineHome(settings, tuple(told))

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from itertools import pairwise
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
 from otto.audio.file import read_audio
 from otto.audio.vad import utterances
-from otto.config import Settings
+from otto.config import load_settings
 from otto.errors import ModelError
 from otto.messages import NotRecognized, SpeechGrammar, Transcript, Utterance
 from otto.models import list_models, pull_model
@@ -19,10 +21,13 @@ from otto.models import moonshine_folder as folder_made_ready
 from otto.paths import PACKAGE
 from otto.stt import chosen_engine
 from otto.stt.jsgf import read_jsgf
-from otto.stt.moonshine import MoonshineEngine
+from otto.stt.moonshine import MoonshineEngine, _others
 from otto.stt.moonshine_model import MoonshineModel
-from otto.stt.search import read_freely, read_sentences
+from otto.stt.search import Sentence, read_freely, read_sentences
 from otto.stt.spelling import Spelling
+
+if TYPE_CHECKING:
+    from conftest import MoonshineHome
 
 RECORDINGS = sorted((PACKAGE / "assets" / "demo").glob("*.flac"))
 KITCHEN = SpeechGrammar(
@@ -43,14 +48,19 @@ def heard_in(start: str) -> Utterance:
     return utterance
 
 
-@pytest.fixture(scope="module")
-def engine(moonshine_folder: Path) -> MoonshineEngine:
-    return MoonshineEngine(moonshine_folder, KITCHEN)
+@pytest.fixture
+def moonshine_folder(moonshine_home: MoonshineHome) -> Path:
+    return moonshine_home.folder
 
 
 @pytest.fixture(scope="module")
-def model(moonshine_folder: Path) -> MoonshineModel:
-    return MoonshineModel(moonshine_folder)
+def engine(moonshine_home: MoonshineHome) -> MoonshineEngine:
+    return MoonshineEngine(moonshine_home.folder, KITCHEN)
+
+
+@pytest.fixture(scope="module")
+def model(moonshine_home: MoonshineHome) -> MoonshineModel:
+    return MoonshineModel(moonshine_home.folder)
 
 
 @pytest.mark.parametrize(
@@ -179,23 +189,42 @@ def test_licence_and_notice_are_beside_the_weights(moonshine_folder: Path) -> No
     assert "moonshine-cpp 0.1.4" in (moonshine_folder / "NOTICE").read_text("utf-8")
 
 
-def test_it_is_listed_and_what_is_whole_is_left_as_it_is(moonshine_home: Settings, moonshine_folder: Path) -> None:
-    [listed] = [model for model in list_models(moonshine_home) if model.kind == "moonshine"]
-    assert (listed.name, listed.installed, listed.path) == ("moonshine", True, moonshine_folder)
+def test_the_first_use_says_so_and_the_next_does_nothing(moonshine_home: MoonshineHome, moonshine_folder: Path) -> None:
+    assert moonshine_home.told == ("The speech model moonshine is made ready, once; this takes about 20 seconds",)
     before = {file: file.stat().st_mtime_ns for file in moonshine_folder.iterdir()}
-    assert pull_model(moonshine_home, "moonshine") == moonshine_folder
     told: list[str] = []
-    assert folder_made_ready(moonshine_home, told.append) == moonshine_folder
-    assert {file: file.stat().st_mtime_ns for file in moonshine_folder.iterdir()} == before
+    assert folder_made_ready(moonshine_home.settings, told.append) == moonshine_folder
+    assert pull_model(moonshine_home.settings, "moonshine") == moonshine_folder
     assert told == []
-    assert chosen_engine("auto", moonshine_home) == "moonshine"
+    assert {file: file.stat().st_mtime_ns for file in moonshine_folder.iterdir()} == before
+    assert list(moonshine_folder.parent.iterdir()) == [moonshine_folder], "nothing is left over"
+
+
+def test_it_is_listed_and_is_what_auto_takes(moonshine_home: MoonshineHome, moonshine_folder: Path) -> None:
+    [listed] = [model for model in list_models(moonshine_home.settings) if model.kind == "moonshine"]
+    assert (listed.name, listed.installed, listed.path) == ("moonshine", True, moonshine_folder)
+    assert chosen_engine("auto", moonshine_home.settings) == "moonshine"
+
+
+def test_without_it_the_way_to_get_it_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"The model moonshine is not on this machine; download it with: otto models pull moonshine\."):
+        folder_made_ready(load_settings(environ={"OTTO_HOME": str(tmp_path)}))
+
+
+@pytest.mark.parametrize(
+    ("likelihoods", "others"),
+    [((-1.0,), ()), ((-1.0, -1.5), ("fifty",)), ((-1.0, -6.0), ()), ((-1.0, -1.1, -1.2), ("fifty", "sixty"))],
+)
+def test_other_phrases_are_those_that_may_have_been_said_as_well(likelihoods: tuple[float, ...], others: tuple[str, ...]) -> None:
+    sentences = [Sentence((word,), word, likelihood) for word, likelihood in zip(("fifteen", "fifty", "sixty"), likelihoods, strict=False)]
+    assert _others(sentences) == others
 
 
 @pytest.mark.parametrize("name", ["encoder.onnx", "encoder.onnx.data", "decoder.onnx", "decoder.onnx.data", "vocabulary.bin"])
 @pytest.mark.parametrize("damage", ["missing", "empty", "cut short"])
 def test_a_damaged_model_is_one_sentence_with_the_mend(moonshine_folder: Path, tmp_path: Path, name: str, damage: str) -> None:
     folder = tmp_path / "base-en"
-    shutil.copytree(moonshine_folder, folder)
+    shutil.copytree(moonshine_folder, folder, copy_function=os.link)  # what is damaged becomes a file of its own
     whole = (folder / name).read_bytes()
     (folder / name).unlink()
     if damage != "missing":
