@@ -292,8 +292,9 @@ class Conversation:
             try:
                 job()
             except OttoError as error:
-                sentence = str(error)
-                self._post(lambda sentence=sentence: self._fail(sentence))  # type: ignore[misc]
+                self._fail(str(error))
+            except Exception as error:  # noqa: BLE001  one turn that breaks must not end all those after it
+                self._fail(f"The command failed ({type(error).__name__}: {error}); see `otto history`.")
             finally:
                 self._post(self._job_done)
 

@@ -7,7 +7,8 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from tests.bench.__main__ import _machine
 from tests.bench.engines import settings_in
 from tests.bench.listening import device, hours
 from tests.bench.report import figure, table
-from tests.sound import sound_server_at
+from tests.sound import SoundServer, sound_server_at
 
 ENGINES = ("closed-phrase", "moonshine")
 NOISES = ("24", "18", "12", "6")
@@ -28,24 +29,62 @@ NOISES = ("24", "18", "12", "6")
 def main() -> None:
     """Measure and write."""
     options = _options()
-    machine = _machine()
-    with tempfile.TemporaryDirectory(prefix="otto-listening-") as folder, pytest.MonkeyPatch.context() as patch:
-        home = Path(folder)
-        sections = [_head(machine)]
-        (home / "sound").mkdir()
-        with sound_server_at(home / "sound", patch) as server:
-            sections.append(_at_the_device([device.turns(server, home, stt, 1 if options.quick else 4) for stt in ENGINES]))
-            sections.append(_waiting(device.waiting(home, 10 if options.quick else 60)))
-        settings = settings_in(home)
-        sections.append(_day(hours.day(settings, 2 if options.quick else 24)))
-        sections.append(_others(hours.others(settings, ENGINES[0], options.data, 0.1 if options.quick else 2)))
-        if not options.quick:
-            sections += [_printed(*item) for item in _scripts(options.data)]
-    text = "\n\n".join(sections) + "\n"
-    if options.quick:
+    parts = _parts(options.quick, options.data)
+    found = {name: _kept(name, options.work, parts[name]) for name in options.only or parts}
+    text = "\n\n".join(found.values()) + "\n"
+    if options.quick or options.only:
         sys.stdout.write(text)
     else:
         options.out.write_text(text.replace(f"{rooms()}{os.sep}", ""), encoding="utf-8")
+
+
+def _parts(quick: bool, data: Path) -> dict[str, Callable[[], str]]:
+    """Each section of the page and what measures it, in order."""
+    passes, seconds, day, talk = (1, 10, 2.0, 0.1) if quick else (4, 60, 24.0, 2.0)
+    parts: dict[str, Callable[[], str]] = {
+        "head": lambda: _head(_machine()),
+        "device": lambda: _with_home(lambda home: _at_the_device([_turns_at(home, stt, passes) for stt in ENGINES])),
+        "waiting": lambda: _with_home(lambda home: _waiting(_waiting_at(home, seconds))),
+        "day": lambda: _with_home(lambda home: _day(hours.day(settings_in(home), day))),
+        "talk": lambda: _with_home(lambda home: _others(hours.others(settings_in(home), ENGINES[0], data, talk))),
+    }
+    for name, title, command in () if quick else _scripts(data):
+        parts[name] = lambda title=title, command=command: _printed(title, command)  # type: ignore[misc]
+    return parts
+
+
+def _kept(name: str, folder: Path | None, measure: Callable[[], str]) -> str:
+    """A section; where a folder is given, one that was measured before is taken from there."""
+    file = folder / f"{name}.md" if folder else None
+    if file and file.is_file():
+        return file.read_text(encoding="utf-8")
+    text = measure()
+    if file:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text, encoding="utf-8")
+    return text
+
+
+def _with_home(measure: Callable[[Path], str]) -> str:
+    with tempfile.TemporaryDirectory(prefix="otto-listening-") as folder:
+        return measure(Path(folder))
+
+
+@contextmanager
+def _sound(home: Path) -> Iterator[SoundServer]:
+    (home / "sound").mkdir(exist_ok=True)
+    with pytest.MonkeyPatch.context() as patch, sound_server_at(home / "sound", patch) as server:
+        yield server
+
+
+def _turns_at(home: Path, stt: str, passes: int) -> device.Turns:
+    with _sound(home) as server:
+        return device.turns(server, home, stt, passes)
+
+
+def _waiting_at(home: Path, seconds: float) -> float:
+    with _sound(home):
+        return device.waiting(home, seconds)
 
 
 def _options() -> argparse.Namespace:
@@ -53,18 +92,20 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="a few measurements, printed: to try the benchmark, not to quote")
     parser.add_argument("--out", type=Path, default=rooms() / "docs" / "benchmarks-listening.md", metavar="FILE")
     parser.add_argument("--data", type=Path, default=rooms().parent / "shared" / "data", metavar="FOLDER", help="the public recordings")
+    parser.add_argument("--work", type=Path, metavar="FOLDER", help="keep the sections there, and take from there those that were measured before")
+    parser.add_argument("--only", nargs="+", metavar="PART", help="measure these parts, and print them")
     return parser.parse_args()
 
 
-def _scripts(data: Path) -> list[tuple[str, Sequence[str]]]:
-    """Title and command of the measurements that are programs of their own."""
+def _scripts(data: Path) -> list[tuple[str, str, Sequence[str]]]:
+    """Name, title and command of the measurements that are programs of their own."""
     barista = ["tests.measure_barista", str(data), "barista", "--stt", "moonshine"]
     return [
-        ("Wake words", ["tests.measure_wakewords", str(data)]),
-        ("Its own replies", ["tests.measure_echo", str(data), "own"]),
-        ("Speaking over a reply", ["tests.measure_echo", str(data), "barge", "3"]),
-        ("Coffee orders by people, Moonshine", barista),
-        ("The same in kitchen noise", [*barista, "--snr", ",".join(NOISES)]),
+        ("wake-words", "Wake words", ["tests.measure_wakewords", str(data)]),
+        ("echo", "Its own replies", ["tests.measure_echo", str(data), "own"]),
+        ("barge-in", "Speaking over a reply", ["tests.measure_echo", str(data), "barge", "3"]),
+        ("barista", "Coffee orders by people, Moonshine", barista),
+        ("noise", "The same in kitchen noise", [*barista, "--snr", ",".join(NOISES)]),
     ]
 
 

@@ -128,7 +128,7 @@ def others(settings: Settings, engine: str, data: Path, hours: float) -> Others:
     wakes, calls = tuple(room.events.wakes), tuple(room.events.calls)
     room.close()
     room = _room(settings, registry, open_engine(engine, registry, settings), Mode.CONTINUOUS, None)
-    all_the_time = _play(room, _talk(data, hours / 2))
+    all_the_time = _play(room, _talk(data, hours / 4))
     found = tuple(room.events.calls)
     room.close()
     return Others(seconds / 60, wakes, calls, all_the_time / 60, found)
