@@ -16,7 +16,8 @@ from otto.promptformat import TEXT
 from otto.registry import Registry
 from otto.router.answer import read_calls
 from otto.router.decoding import Reader, Writer
-from otto.router.loading import LargeModel, reason
+from otto.router.loading import LargeModel
+from otto.router.modelfiles import reason
 
 BASE, TUNED = "base", "tuned"
 

@@ -5,7 +5,6 @@ Nothing is ever downloaded.
 
 from __future__ import annotations
 
-import json
 import logging
 import warnings
 from collections.abc import Sequence
@@ -16,49 +15,12 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from otto.errors import ModelError, UsageError
+from otto.errors import ModelError
 from otto.grammar import answer_grammar
-from otto.prompt import FAMILIES, check_pairing, family_of
 from otto.registry import Registry
+from otto.router.modelfiles import CHOOSE, COPY, family_with, read_json, reason
 
-CHOOSE = "choose another with `otto config set router.{} FOLDER`"
-_COPY = "copy its files anew, or " + CHOOSE.format("model")
-
-_FILES = {"model": ("config.json", "*.safetensors"), "adapter": ("adapter_config.json", "adapter_model.safetensors")}
-_OF_OTHERS = ("embedded", "openai")  # prompts of other routers
 _TURN_ENDS = ("<|eot_id|>", "<|im_end|>")  # end an answer as well as the tokenizer's own end of text
-
-
-def folder_of(key: str, named: str | Path, models: Path) -> Path:
-    """The folder of a "model" or an "adapter", beside what Otto itself keeps or anywhere else. Raises ModelError."""
-    if not named:
-        raise ModelError(f"No {key} is chosen for the router", f"name its folder with `otto config set router.{key} FOLDER`")
-    folder = models / Path(named).expanduser()
-    files = _FILES[key]
-    if not (folder / files[0]).is_file() or not any(folder.glob(files[1])):
-        raise ModelError(f"There is no {key} of the router in {folder}", f"put its {' and '.join(files)} there, or {CHOOSE.format(key)}")
-    return folder
-
-
-def family_with(folder: Path, adapter: Path | None) -> str:
-    """The prompt family of a model. Raises UsageError where its adapter was trained with that of another."""
-    trained_with = _known_family(adapter) if adapter else None
-    if trained_with and _known_family(folder):
-        check_pairing(trained_with, folder)
-    family = trained_with or _known_family(folder)
-    if family is None:
-        mend = f'write "otto_prompt": "…" into its config.json, with one of: {", ".join(name for name in FAMILIES if name not in _OF_OTHERS)}'
-        raise ModelError(f"The prompt family of the model in {folder} is not known", mend)
-    if family in _OF_OTHERS:
-        raise ModelError(f"The model {folder.name} takes the prompt of the router {family}", CHOOSE.format("model"))
-    return family
-
-
-def _known_family(folder: Path) -> str | None:
-    try:
-        return family_of(folder)
-    except UsageError:
-        return None
 
 
 @dataclass(frozen=True)
@@ -206,7 +168,7 @@ def _load_tokenizer(folder: Path) -> Any:
     try:
         return AutoTokenizer.from_pretrained(folder, local_files_only=True)
     except Exception as error:  # a damaged file fails in as many ways as it has formats
-        raise ModelError(f"The tokenizer in {folder} cannot be loaded ({reason(error)})", _COPY) from error
+        raise ModelError(f"The tokenizer in {folder} cannot be loaded ({reason(error)})", COPY) from error
 
 
 def _load_network(folder: Path) -> Any:
@@ -222,10 +184,10 @@ def _load_network(folder: Path) -> Any:
     except torch.OutOfMemoryError:
         raise ModelError(f"The model {folder.name} does not fit into the GPU's memory", CHOOSE.format("model")) from None
     except Exception as error:  # as for the tokenizer
-        raise ModelError(f"The model in {folder} cannot be loaded ({reason(error)})", _COPY) from error
+        raise ModelError(f"The model in {folder} cannot be loaded ({reason(error)})", COPY) from error
     if found["missing_keys"]:  # they would be random
         missing = sorted(found["missing_keys"])
-        raise ModelError(f"The model in {folder} lacks {len(missing)} of its weights, {missing[0]} for one", _COPY)
+        raise ModelError(f"The model in {folder} lacks {len(missing)} of its weights, {missing[0]} for one", COPY)
     mend_cpu_quantisation(network)
     return network
 
@@ -245,7 +207,7 @@ def _placing(folder: Path) -> dict[str, Any]:
         return {"dtype": "auto", "device_map": {"": "mps" if torch.backends.mps.is_available() else "cpu"}}
     dtype = torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
     placing = {"dtype": dtype, "device_map": {"": 0}}
-    if find_spec("bitsandbytes") and "quantization_config" not in _read_json(folder / "config.json"):
+    if find_spec("bitsandbytes") and "quantization_config" not in read_json(folder / "config.json"):
         from transformers import BitsAndBytesConfig
 
         placing["quantization_config"] = BitsAndBytesConfig(
@@ -256,7 +218,7 @@ def _placing(folder: Path) -> dict[str, Any]:
 
 def _end_tokens(tokenizer: Any, folder: Path) -> tuple[int, ...]:
     """Every token that ends an answer."""
-    named = [_read_json(folder / name).get("eos_token_id") for name in ("generation_config.json", "config.json")]
+    named = [read_json(folder / name).get("eos_token_id") for name in ("generation_config.json", "config.json")]
     found = {tokenizer.eos_token_id, *(token for ends in named for token in (ends if isinstance(ends, list) else [ends]))}
     known = tokenizer.get_vocab()
     found |= {known.get(token) for token in _TURN_ENDS}
@@ -273,18 +235,3 @@ def _grammar_tokens(tokenizer: Any, ends: Sequence[int], folder: Path) -> Any:
     except ValueError as error:
         what = f"The tokenizer of the model {folder.name} cannot be held to a grammar ({reason(error)})"
         raise ModelError(what, CHOOSE.format("model")) from error
-
-
-def _read_json(file: Path) -> dict[str, Any]:
-    """What a file holds, {} where it is none that can be read."""
-    try:
-        found = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
-
-
-def reason(error: BaseException) -> str:
-    """An error's words on one line, shortened."""
-    text = (" ".join(str(error).split()) or type(error).__name__).rstrip(".:")
-    return text if len(text) <= 200 else text[:200] + " …"

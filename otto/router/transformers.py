@@ -22,7 +22,8 @@ from otto.registry import Registry
 from otto.router.answer import read_calls
 from otto.router.base import NOTHING
 from otto.router.decoding import Reader, Writer
-from otto.router.loading import CHOOSE, LargeModel, folder_of, reason
+from otto.router.loading import LargeModel
+from otto.router.modelfiles import CHOOSE, folder_of, reason
 
 if TYPE_CHECKING:
     from otto.config import Settings
