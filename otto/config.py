@@ -122,6 +122,7 @@ class Listen(_Table):
     """How `otto listen` goes about it."""
 
     mode: Literal["wake", "push", "continuous"] = "wake"
+    hot_key: str = ""  # opens the ears from any window, such as <ctrl>+<alt>+o
     sleep_minutes: float = Field(default=10, ge=0, le=1440)  # quiet minutes after which continuous listening sleeps; 0 is never
 
 

@@ -99,6 +99,10 @@ class AudioError(OttoError):
     """Sound cannot be read, recorded or played."""
 
 
+class HotKeyError(OttoError):
+    """Otto's ears cannot be opened by a key."""
+
+
 class ServiceError(OttoError):
     """The system does not start Otto at login."""
 

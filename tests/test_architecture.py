@@ -29,7 +29,7 @@ LAYERS: dict[str, list[str]] = {
     ],
     "stages": ["audio", "stt", "router", "tts"],
     "dispatch": ["context", "dispatch", "execute", "isolation", "reply", "scheduler", "worker"],
-    "assistant": ["assistant", "demo", "doctor", "service"],
+    "assistant": ["assistant", "demo", "doctor", "hotkey", "service"],
     "listening": ["listening"],
     "cli": ["cli", "__main__"],
 }

@@ -17,6 +17,7 @@ PANELS = {  # heading in the help → name → where it is: a function, or a typ
         "say": "otto.cli.talk:say",
         "hear": "otto.cli.talk:hear",
         "listen": "otto.cli.listen:listen",
+        "press": "otto.cli.press:press",
         "route": "otto.cli.route:route",
         "demo": "otto.cli.demo:demo",
     },
