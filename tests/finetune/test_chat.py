@@ -386,7 +386,7 @@ def test_at_a_terminal(base: Path, endless: Path, skills: Path, own: Path, tmp_p
         program.send_signal(signal.SIGINT)
         read_until(master, "> ")
         os.write(master, b"\x04")
-        assert program.wait(60) == 0
+        assert program.wait(300) == 0
     finally:
         program.kill()
         os.close(master)
@@ -404,7 +404,7 @@ def command_line(base: Path, adapter: Path, skills: Path, own: Path, folder: Pat
 def read_until(master: int, *wanted: str) -> str:
     """What the program wrote, up to where all of these stood in it, in order."""
     read, text, left = b"", "", list(wanted)
-    end = time.monotonic() + 180
+    end = time.monotonic() + 600  # a machine may be busy
     seen = 0
     while left and time.monotonic() < end:
         if select.select([master], [], [], 0.5)[0]:
@@ -427,7 +427,7 @@ def test_ctrl_c_with_a_pipe_ends_it_and_loses_nothing(base: Path, adapter: Path,
         if line.startswith("tuned"):
             break
     program.send_signal(signal.SIGINT)
-    assert program.wait(60) == 130
+    assert program.wait(300) == 130
     assert "## `weather in Rome`" in (tmp_path / "c.md").read_text()
     program.stdin.close()
     program.stdout.close()
