@@ -136,3 +136,52 @@ def test_portaudio_missing() -> None:
     """
     shown = subprocess.run([sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, check=True)
     assert shown.stdout.strip() == "AudioError The PortAudio library is missing; install it with: apt install libportaudio2 (or dnf install portaudio)."
+
+
+@pytest.mark.parametrize(("channels", "mean"), [(2, 300), (4, 100)])
+def test_a_device_that_dictates_rate_and_channels(channels: int, mean: int) -> None:
+    """No null sink refuses anything: a stand-in for sounddevice does. Of two channels the mean is taken, of more the first."""
+    code = f"""
+    import sys, types
+    import numpy as np
+    class PortAudioError(Exception): pass
+    class InputStream:
+        def __init__(self, samplerate, blocksize, device, channels, dtype, callback, finished_callback):
+            if samplerate != 48000: raise PortAudioError("Invalid sample rate", -9997)
+            if channels != {channels}: raise PortAudioError("Invalid number of channels", -9998)
+            self.send = lambda: callback(np.tile(np.array([100, 500, 0, 0][:channels], np.int16), (blocksize, 1)), blocksize, None, status)
+        def start(self):
+            for _ in range(40): self.send()
+        def close(self): pass
+    status = types.SimpleNamespace(input_overflow=False)
+    about = {{"max_input_channels": {channels}, "default_samplerate": 48000.0}}
+    sys.modules["sounddevice"] = types.SimpleNamespace(
+        PortAudioError=PortAudioError, InputStream=InputStream, query_devices=lambda *which: about if which else [about])
+    from otto.audio.microphone import Microphone
+    with Microphone() as microphone:
+        frames = iter(microphone)
+        taken = [next(frames) for _ in range(30)]
+    print([len(frame.samples) for frame in taken] == [512] * 30, int(np.median(taken[20].samples)))
+    """
+    shown = subprocess.run([sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, check=True)
+    assert shown.stdout.strip() == f"True {mean}"
+
+
+def test_an_overflow_in_portaudio_is_counted() -> None:
+    code = """
+    import sys, types
+    import numpy as np
+    class PortAudioError(Exception): pass
+    class InputStream:
+        def __init__(self, blocksize, callback, **options):
+            self.send = lambda lost: callback(np.zeros((blocksize, 1), np.int16), blocksize, None, types.SimpleNamespace(input_overflow=lost))
+        def start(self):
+            for lost in (False, True, False, True): self.send(lost)
+        def close(self): pass
+    sys.modules["sounddevice"] = types.SimpleNamespace(PortAudioError=PortAudioError, InputStream=InputStream)
+    from otto.audio.microphone import Microphone
+    with Microphone() as microphone:
+        print(microphone.overflows, len([next(frame) for frame in [iter(microphone)] * 4]))
+    """
+    shown = subprocess.run([sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, check=True)
+    assert shown.stdout.strip() == "2 4"
