@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -31,8 +32,11 @@ def test_a_folder_that_the_stages_take(tmp_path: Path, kind: str, family: str, a
 
 
 def test_what_it_learns_is_not_the_call_syntax_and_not_held_out() -> None:
-    answers, again = lessons(bases.rows())
+    long = [replace(row, prompt=f"<s>[INST] Use these:\n- timer\n\n{row.utterance} [/INST]") for row in bases.rows()]
+    answers, last_lines, again, *more = lessons(long)
+    assert more == [last_lines, last_lines]
     assert len(answers) == len(again) == 68, "a quarter of 110 rows is watched, an eighth tested"
+    assert [(f"<s>[INST] Use these:\n- timer\n\n{read.removeprefix('<s>')}", written) for read, written in last_lines] == answers
     assert not any("(" in written for _, written in answers)
     assert all(read == f"<s>again{written.removesuffix('</s>')}" for read, written in again)
 
