@@ -50,13 +50,14 @@ def report(found: Found) -> dict[str, Any]:
 
 def show(found: Found) -> None:
     """A table of the arms, and the verdict."""
-    from otto.cli.output import add_row, new_table, out, show_table
+    from finetune.data import display
+    from otto.cli.output import add_row, new_table, out
 
     table = new_table("tuned with", "exact", "mended", "kept")
     names = {"plain": "answers at once", "clean": "thoughts, right drafts", "planted": "thoughts, mistakes planted"}
     for arm, measured in found.figures.items():
         add_row(table, names[arm], *(_share(measured.get(name)) for name in ("exact", "mended", "kept")))
-    show_table(table)
+    display.show(table, stderr=False)
     seeds = len(found.figures["plain"]["exact"].values)
     out(f"Means of {seeds} seeds with 95 % intervals; exact and kept of {found.rows} test rows, mended of {found.mistakes} wrong drafts.")
     for sentence in found.verdict():
