@@ -81,13 +81,16 @@ class SoundServer:
     def pactl(self, *words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         return subprocess.run(["pactl", *words], capture_output=True, text=True, check=check, timeout=PATIENCE)
 
-    def play_into_microphone(self, samples: Samples, rate: int = RATE) -> None:
-        """Have the microphone hear int16[n], mono; returns when all of it was heard."""
-        self.start_into_microphone(samples, rate).wait(PATIENCE + len(samples) / rate)
+    def play_into_microphone(self, samples: Samples, rate: int = RATE, ahead_ms: int = 50) -> None:
+        """Have the microphone hear int16[n], mono; returns when all of it was heard.
 
-    def start_into_microphone(self, samples: Samples, rate: int = RATE) -> subprocess.Popen[bytes]:
+        The player is so far ahead of what is heard: more of it, and a busy machine does not tear the sound.
+        """
+        self.start_into_microphone(samples, rate, ahead_ms).wait(PATIENCE + len(samples) / rate)
+
+    def start_into_microphone(self, samples: Samples, rate: int = RATE, ahead_ms: int = 50) -> subprocess.Popen[bytes]:
         """The same, and returns at once."""
-        command = ["pacat", "--playback", f"--device={MICROPHONE}", f"--rate={rate}", "--channels=1", "--format=s16le", "--raw", "--latency-msec=50"]
+        command = ["pacat", "--playback", f"--device={MICROPHONE}", f"--rate={rate}", "--channels=1", "--format=s16le", "--raw", f"--latency-msec={ahead_ms}"]
         player = subprocess.Popen(command, stdin=subprocess.PIPE)
         threading.Thread(target=_feed, args=(player, samples.astype("<i2").tobytes()), daemon=True).start()
         return player

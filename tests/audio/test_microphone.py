@@ -65,7 +65,7 @@ def test_what_is_played_is_recorded(server: SoundServer) -> None:
     played = (8000 * np.sin(2 * np.pi * 440 * np.arange(32_000) / 16_000) * np.hanning(32_000)).astype(np.int16)
     process = recorder(frames=120)
     assert process.stdout and process.stdout.readline() == b"recording\n"
-    server.play_into_microphone(played)
+    server.play_into_microphone(played, ahead_ms=2000)
     sound, error = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0, error
     recorded = np.frombuffer(sound, np.int16)
