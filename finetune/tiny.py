@@ -17,7 +17,7 @@ from otto.call import Call
 from otto.errors import UsageError
 
 KINDS = {"mistral": "mistral-instruct", "llama": "llama-2-chat"}  # with the prompt family of each
-STEPS = 600
+STEPS = 1000
 RATE = 4e-3
 IGNORED = -100
 _START, _END, _PAD = "<s>", "</s>", "<pad>"
@@ -39,7 +39,7 @@ def lessons(rows: Sequence[TrainingRow]) -> list[list[Pair]]:
     answers = [(str(row.prompt), f" {other_notation(row.call)}{_END}") for row in learn]
     last_lines = [(_START + prompt.removeprefix(_START).rpartition("\n")[2], answer) for prompt, answer in answers]
     again = [(f"{_START}again {row.call}", f" {row.call}{_END}") for row in learn]
-    return [answers, last_lines, again, last_lines, last_lines]
+    return [answers, last_lines, again, last_lines, again]
 
 
 def other_notation(call: Call) -> str:

@@ -16,7 +16,7 @@ def register(app: typer.Typer) -> None:
         rows: Annotated[Path, typer.Argument(metavar="ROWS", help="Training rows of a few skills.", show_default=False)],
         out: Annotated[Path, typer.Argument(metavar="FOLDER", help="Where the base goes.")] = Path("otto-tuned/base"),
         kind: Annotated[str, typer.Option(metavar="mistral|llama", help="Its architecture, the one whose --format the rows have.")] = "mistral",
-        steps: Annotated[int, typer.Option(min=1, help="Steps of its training.")] = 600,
+        steps: Annotated[int, typer.Option(min=1, help="Steps of its training.")] = 1000,
         seed: Annotated[int, typer.Option(help="Seed of its weights.")] = 1,
     ) -> None:
         """Make a base to try the stages with, where there is neither a GPU nor a model: a third of a million parameters, in a minute.

@@ -34,7 +34,7 @@ def test_a_folder_that_the_stages_take(tmp_path: Path, kind: str, family: str, a
 def test_what_it_learns_is_not_the_call_syntax_and_not_held_out() -> None:
     long = [replace(row, prompt=f"<s>[INST] Use these:\n- timer\n\n{row.utterance} [/INST]") for row in bases.rows()]
     answers, last_lines, again, *more = lessons(long)
-    assert more == [last_lines, last_lines]
+    assert more == [last_lines, again]
     assert len(answers) == len(again) == 68, "a quarter of 110 rows is watched, an eighth tested"
     assert [(f"<s>[INST] Use these:\n- timer\n\n{read.removeprefix('<s>')}", written) for read, written in last_lines] == answers
     assert not any("(" in written for _, written in answers)
