@@ -30,9 +30,9 @@ def main() -> None:
     """Measure and write."""
     options = _options()
     parts = _parts(options.quick, options.data)
-    found = {name: _kept(name, options.work, parts[name]) for name in options.only or parts}
-    text = "\n\n".join(found.values()) + "\n"
-    if options.quick or options.only:
+    found = [_kept(name, options.work, measure, options.only is None or name in options.only) for name, measure in parts.items()]
+    text = "\n\n".join(found) + "\n"
+    if options.quick:
         sys.stdout.write(text)
     else:
         options.out.write_text(text.replace(f"{rooms()}{os.sep}", ""), encoding="utf-8")
@@ -53,11 +53,13 @@ def _parts(quick: bool, data: Path) -> dict[str, Callable[[], str]]:
     return parts
 
 
-def _kept(name: str, folder: Path | None, measure: Callable[[], str]) -> str:
-    """A section; where a folder is given, one that was measured before is taken from there."""
+def _kept(name: str, folder: Path | None, measure: Callable[[], str], wanted: bool) -> str:
+    """A section; where a folder is given, one that was measured before is taken from there. One that is not wanted says so."""
     file = folder / f"{name}.md" if folder else None
     if file and file.is_file():
         return file.read_text(encoding="utf-8")
+    if not wanted:
+        return f"## {name.capitalize().replace('-', ' ')}\n\nNot measured in this run."
     text = measure()
     if file:
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -93,7 +95,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--out", type=Path, default=rooms() / "docs" / "benchmarks-listening.md", metavar="FILE")
     parser.add_argument("--data", type=Path, default=rooms().parent / "shared" / "data", metavar="FOLDER", help="the public recordings")
     parser.add_argument("--work", type=Path, metavar="FOLDER", help="keep the sections there, and take from there those that were measured before")
-    parser.add_argument("--only", nargs="+", metavar="PART", help="measure these parts, and print them")
+    parser.add_argument("--only", nargs="+", metavar="PART", help="measure these parts; of the others the page says that they were not")
     return parser.parse_args()
 
 

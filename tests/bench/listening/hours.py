@@ -221,7 +221,7 @@ def _talk(data: Path, hours: float) -> Iterator[Samples]:
     """Recordings of people, synthetic talk and kitchen noise, over and over, each time a little louder or quieter."""
     folder = data / "speech" / "barista"
     rows = [json.loads(line) for line in (folder / "labels.jsonl").read_text(encoding="utf-8").splitlines()]
-    kitchen, others = read_noise(data / "speech" / "noise" / "kitchen.flac"), list(talk(data))
+    kitchen, others = read_noise(data / "speech" / "noise" / "kitchen.flac"), list(talk(data, "reported"))
     left, gains = hours * 3600 * SAMPLE_RATE, np.random.default_rng(4)
     while True:
         for number, row in enumerate(rows):
