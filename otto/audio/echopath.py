@@ -100,8 +100,11 @@ class EchoPath:
         gain = towards / (_KEPT * self._power + (self._played * towards).sum(axis=1).real)[:, None]
         self._filter = self._filter + gain * left[:, None]
         self._inverse = (self._inverse - gain[:, :, None] * towards.conj()[:, None, :]) / _KEPT
+        # Where nothing is played, nothing is learned and all is forgotten: without a limit the inverse would grow until it overflows.
+        self._inverse *= np.minimum(1.0, _MOST / np.trace(self._inverse, axis1=1, axis2=2).real)[:, None, None]
         return left, (self._filter * self._played).sum(axis=1)
 
 
 _KEPT = 0.998  # of what is known, from one frame (8 ms) to the next
 _LEAST_POWER = 1e-6
+_MOST = 100.0  # trace of a band's inverse correlation
