@@ -13,7 +13,7 @@ from otto import scheduler
 from otto.call import Call
 from otto.config import Settings
 from otto.dispatch import Dispatcher, Host, SilentHost
-from otto.errors import OttoError, StoreError, UsageError
+from otto.errors import OttoError, SkillCancelled, StoreError, UsageError
 from otto.history import Entry, History
 from otto.log import LOGGER
 from otto.messages import SAMPLE_RATE, NotRecognized, Reading, Result, Route, SpeechGrammar, Transcript, Turn, Utterance
@@ -177,9 +177,13 @@ class Assistant:
 
     def _dispatch(self, route: Route, timings: dict[str, float]) -> tuple[Result, ...]:
         start = time.perf_counter()
-        results = tuple(self.dispatcher.run(call) for call in route.calls)
+        results: list[Result] = []
+        for call in route.calls:
+            results.append(self.dispatcher.run(call))
+            if isinstance(results[-1].error, SkillCancelled):  # the user means the whole command
+                break
         timings["dispatch"] = (time.perf_counter() - start) * 1000
-        return results
+        return tuple(results)
 
     def _refresh(self) -> None:
         """Take up what has changed in the user's folder."""

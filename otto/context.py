@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sqlite3
 import threading
 import time
@@ -70,6 +71,16 @@ class Clock:
         """Seconds until the deadline; at most 0 after it."""
         with self._lock:
             return self._end - (self._paused_at or time.monotonic())
+
+    @property
+    def stopped(self) -> bool:
+        """Whether the user ended it before its time."""
+        return self._end == -math.inf
+
+    def stop(self) -> None:
+        """The deadline is now, and stays so."""
+        with self._lock:
+            self._end = -math.inf
 
     @contextmanager
     def paused(self) -> Iterator[None]:
@@ -142,6 +153,11 @@ class SkillContext:
         self._gate.check()
         to_json(value)  # refuses here, in the skill's own line, what the history could not keep
         self.left_for_undo = value
+
+    def cancel(self) -> None:
+        """The user wants nothing more of it: tell the skill, and wait for it no longer. From any thread."""
+        self.clock.stop()
+        self.cancelled.set()
 
     def close(self) -> None:
         """End the run: tell the skill, and shut it off where it goes on."""

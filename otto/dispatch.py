@@ -13,7 +13,7 @@ from typing import Any
 from otto.call import Call
 from otto.config import Settings
 from otto.context import Clock, Host, SilentHost, SkillContext
-from otto.errors import NotConfirmed, OttoError, SkillFailed, SkillTimeout
+from otto.errors import NotConfirmed, OttoError, SkillCancelled, SkillFailed, SkillTimeout
 from otto.execute import Failure, Instances, Outcome, Speech, run_skill, run_undo
 from otto.isolation import Worker, is_foreign, run_in_thread
 from otto.log import LOGGER, start_log
@@ -36,6 +36,7 @@ class Dispatcher:
         self._instances = Instances()
         self._worker = Worker(registry)
         self._log = start_log(settings.paths.data)
+        self._running: set[SkillContext] = set()
 
     @classmethod
     def open(cls, registry: Registry, settings: Settings, host: Host | None = None) -> Dispatcher:
@@ -57,6 +58,11 @@ class Dispatcher:
     def undo(self, skill: str, value: Any) -> Result:
         """Take back what a run of the skill left `value` for."""
         return self._result(Call(skill), lambda: self._prepare_undo(skill, value))
+
+    def cancel(self) -> None:
+        """Stop what runs now, from any thread: its result is there at once, and `ok` is False unless it had an effect and was done."""
+        for context in tuple(self._running):
+            context.cancel()
 
     def close(self) -> None:
         """End the worker process and let go of the database."""
@@ -110,13 +116,17 @@ class Dispatcher:
         """Run the job until it ends or its deadline does.
 
         Raises:
-            OttoError: the skill's own, or SkillFailed or SkillTimeout.
+            OttoError: the skill's own, or SkillFailed, SkillTimeout or SkillCancelled.
         """
         name = job.spec.name
+        self._running.add(job.context)
         try:
             outcome = self._outcome(job)
         finally:  # also where the user interrupts the wait
+            self._running.discard(job.context)
             job.context.close()
+        if job.context.clock.stopped and (job.spec.risk.read_only or not isinstance(outcome, Speech)):
+            raise _cancelled(job.spec)
         if isinstance(outcome, Speech):
             return outcome
         if outcome is None:
@@ -158,6 +168,12 @@ def _question(spec: SkillSpec, call: Call) -> str | None:
             f"The question {spec.confirm!r} of {spec.name} names what is not there",
             "its {places} are the skill's parameters",
         ) from None
+
+
+def _cancelled(spec: SkillSpec) -> SkillCancelled:
+    if spec.risk.read_only:
+        return SkillCancelled("Okay, nothing was done")
+    return SkillCancelled(f"Okay, {spec.name} was stopped", "what it had done by then stays done")
 
 
 def _since(start: float) -> float:

@@ -91,6 +91,10 @@ class SkillTimeout(SkillFailed):
     """A skill was still running at its deadline."""
 
 
+class SkillCancelled(SkillFailed):
+    """The user wanted nothing more of a skill that was running."""
+
+
 class NotConfirmed(OttoError):
     """A skill that needs confirmation did not get it."""
 

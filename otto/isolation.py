@@ -28,7 +28,7 @@ from otto.worker import error_to_json, outcome_from_json
 
 Answer = TypeVar("Answer")
 Late = TypeVar("Late")
-POLL_SECONDS = 0.5  # how soon a wait notices that its deadline has moved
+POLL_SECONDS = 0.1  # how soon a wait notices that its deadline has moved
 GRACE_SECONDS = 0.3  # for a skill in the worker to see `cancelled` before it is killed
 START_SECONDS = 60.0  # for the worker to come up on a slow machine; no part of the skill's own time
 
