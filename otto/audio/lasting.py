@@ -31,11 +31,15 @@ class LastingMicrophone:
     Args:
         device: name, part of a name, or number of an input device; empty for the system's default.
         warn: told one sentence at each loss, and one when the microphone is back.
+        waiting: called by the iteration every second in which there is no microphone.
     """
 
-    def __init__(self, device: str = "", warn: Callable[[str], None] = lambda sentence: None) -> None:
+    def __init__(
+        self, device: str = "", warn: Callable[[str], None] = lambda sentence: None, waiting: Callable[[], None] = lambda: None
+    ) -> None:
         self._device = device
         self._warn = warn
+        self._waiting = waiting
         self._microphone: Microphone | None = None
         self._began = 0.0  # when the first one was opened, on the clock time.monotonic
         self._overflows = 0  # of those that are closed
@@ -94,6 +98,7 @@ class LastingMicrophone:
                 if self._closed.is_set():  # meanwhile: who closed did not see this one
                     microphone.close()
                 return microphone
+            self._waiting()
             self._closed.wait(RETRY)
             portaudio.look_again()
         return None

@@ -60,14 +60,16 @@ def listen(
         view = OneAtATime(stack.enter_context(_view(plain, json)))
         speaker = stack.enter_context(Speaker(settings.audio.output))
         voice = stack.enter_context(Voice(None if silent else open_voice(settings), speaker, lambda sentence: conversation.warn(sentence)))
-        conversation = Conversation(assistant, voice, view.show, dry_run=dry_run, overheard=mode is Mode.CONTINUOUS)
+        overheard = mode is Mode.CONTINUOUS
+        missed: Callable[[], None] = lambda: listener.chime("error")  # noqa: E731  the listener is made below
+        conversation = Conversation(assistant, voice, view.show, dry_run=dry_run, overheard=overheard, missed=missed)
         stack.callback(conversation.close)
         host.conversation = conversation
-        microphones = _Microphones(settings, conversation.warn)
+        microphones = _Microphones(settings, conversation.warn, lambda: listener.wait())
         ears = Ears(_hearing(assistant), wake_words, EchoCanceller(speaker.reference), lambda: microphones.overflows)
         stack.callback(ears.hearing.close)
-        greet = _greeting(settings, voice, silent)
-        listener = Listener(ears, conversation, voice, view, mode, greet, settings.listen.sleep_minutes * 60)
+        ring = _ringing(settings, voice, silent or json)
+        listener = Listener(ears, conversation, voice, view, mode, ring, settings.listen.sleep_minutes * 60)
         if not dry_run:
             stack.enter_context(announcing(assistant, conversation.announce, conversation.warn))
         if not json:
@@ -103,9 +105,10 @@ def _wake_words(settings: Settings) -> WakeWords:
 class _Microphones:
     """The microphone, opened as often as it is wanted, and how often sound was lost in all."""
 
-    def __init__(self, settings: Settings, warn: Callable[[str], None]) -> None:
+    def __init__(self, settings: Settings, warn: Callable[[str], None], waiting: Callable[[], None]) -> None:
         self._device = settings.audio.input
         self._warn = warn
+        self._waiting = waiting
         self._closed = 0
         self._microphone: LastingMicrophone | None = None
 
@@ -117,7 +120,7 @@ class _Microphones:
     def open(self) -> Iterator[Iterator[AudioFrame]]:
         from otto.audio.lasting import LastingMicrophone
 
-        with LastingMicrophone(self._device, self._warn) as microphone:
+        with LastingMicrophone(self._device, self._warn, self._waiting) as microphone:
             self._microphone = microphone
             try:
                 yield iter(microphone)
@@ -142,22 +145,21 @@ def _hearing(assistant: Assistant) -> Hearing:
     return Hearing(assistant, Patience(assistant.registry, book, assistant.settings.audio.silence_ms / 1000))
 
 
-def _greeting(settings: Settings, voice: Voice, silent: bool) -> Callable[[], float]:
-    """Tells that Otto listens now; gives the seconds of a chime."""
+def _ringing(settings: Settings, voice: Voice, silent: bool) -> Callable[[str], float]:
+    """Tells without a sentence what Otto does; gives the seconds of a chime."""
     from otto.audio.chime import chime
 
-    def ring() -> float:
-        sound = chime("wake")
+    def ring(name: str) -> float:
+        if silent or settings.wake.reply == "none":
+            return 0.0
+        if name == "wake" and settings.wake.reply == "yes":
+            voice.say("Yes?")
+            return 0.0
+        sound = chime(name)
         voice.play(sound)
         return len(sound.samples) / sound.rate + 0.3  # until it has left the loudspeaker
 
-    def answer() -> float:
-        voice.say("Yes?")
-        return 0.0
-
-    if silent or settings.wake.reply == "none":
-        return lambda: 0.0
-    return answer if settings.wake.reply == "yes" else ring
+    return ring
 
 
 @contextmanager

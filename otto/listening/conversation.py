@@ -8,8 +8,9 @@ from __future__ import annotations
 import queue
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from otto.assistant import Assistant, undo_last
@@ -47,6 +48,7 @@ class Question:
         self.text = text
         self.expected = expected
         self.misses = 0
+        self.asked = 0.0  # time.monotonic() at which it was asked
         self._answers: queue.SimpleQueue[str | None] = queue.SimpleQueue()
 
     def answer(self, text: str | None) -> None:
@@ -54,6 +56,14 @@ class Question:
 
     def wait(self) -> str | None:
         return self._answers.get()
+
+
+@dataclass(frozen=True)
+class _Job:
+    """Work for the thread of the turns."""
+
+    run: Callable[[], None]
+    cancelled: threading.Event = field(default_factory=threading.Event)  # the speaker wants nothing more of it
 
 
 class Conversation:
@@ -65,19 +75,31 @@ class Conversation:
         show: told what happens, from several threads.
         dry_run: stop before the skills; nothing is kept.
         overheard: whether people may talk who do not mean Otto: what is no command is then neither asked about nor kept.
+        missed: told, in the listening thread, that something was said to Otto of which nothing came, and nothing is said.
     """
 
-    def __init__(self, assistant: Assistant, voice: Speaks, show: Callable[[Event], None], *, dry_run: bool = False, overheard: bool = False) -> None:
+    def __init__(
+        self,
+        assistant: Assistant,
+        voice: Speaks,
+        show: Callable[[Event], None],
+        *,
+        dry_run: bool = False,
+        overheard: bool = False,
+        missed: Callable[[], None] = lambda: None,
+    ) -> None:
         self._assistant = assistant
         self._voice = voice
         self._show = show
         self._dry_run = dry_run
         self._overheard = overheard
+        self._missed = missed
         self._book = PhraseBook.open(assistant.registry, assistant.settings.paths.cache)
         self._early = EarlyStart(assistant)
         self._posted: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()  # for the listening thread
-        self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()  # for the thread of the turns
-        self._waiting = 0  # jobs that are not done
+        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()  # for the thread of the turns
+        self._undone: deque[_Job] = deque()  # those that are not done
+        self._job: _Job | None = None  # the one under way
         self._last: Turn | None = None
         self._reply = ""
         self._warned: set[str] = set()
@@ -90,7 +112,11 @@ class Conversation:
     @property
     def busy(self) -> bool:
         """Whether a turn is under way."""
-        return self._waiting > 0
+        return bool(self._undone)
+
+    def awaits(self, heard: Heard) -> bool:
+        """Whether a sentence can be the answer to the question that is open: one that had begun before it was asked is none."""
+        return self.question is not None and heard.began >= self.question.asked
 
     def hears(self, heard: Heard, only_about: bool = False) -> bool:
         """Take a sentence; return whether it was meant for Otto.
@@ -99,7 +125,7 @@ class Conversation:
             heard: the sentence.
             only_about: obey nothing but talk about the conversation ("undo that"): no wake word came before.
         """
-        if self.question is not None:
+        if self.awaits(heard):
             self._take_answer(heard.reading)
             return True
         asked = read_control(heard.reading.text) if isinstance(heard.reading.heard, Transcript) else None
@@ -111,6 +137,8 @@ class Conversation:
         if (route is None or not route.acts) and (self._overheard or route is None):
             why = heard.reading.heard.reason if isinstance(heard.reading.heard, NotRecognized) else "no command"
             self._show(Ignored(heard.reading.text, why))
+            if not self._overheard and heard.reading.text:
+                self._missed()
             return False
         self._do(lambda: self._turn(heard))
         return True
@@ -164,6 +192,7 @@ class Conversation:
         """End: a question gets no answer, and a skill that runs is left behind."""
         self._closed = True
         self._resolve(None)
+        self._cancel()
         self._jobs.put(None)
         self._thread.join(0.2)
 
@@ -174,8 +203,11 @@ class Conversation:
             return
         timings = {**reading.timings, "response": (time.monotonic() - heard.spoken_until) * 1000}
         done = self._early.results(heard.reading) if reading is heard.reading else ()
+        if self._job and self._job.cancelled.is_set():  # what was begun early was stopped with it, and must not be begun again
+            self.tell(CANCELLED)
+            return
         turn = self._assistant.act(replace(reading, timings=timings), heard.utterance, self._dry_run, done)
-        self._post(lambda: self._finish(turn, heard))
+        self._post(lambda: self._finish(turn, heard.utterance.seconds, heard.early))
 
     def _without_doubt(self, reading: Reading) -> tuple[Reading, bool]:
         """The reading that is meant; False where the speaker wants none of them."""
@@ -198,15 +230,18 @@ class Conversation:
                 return index
         return None
 
-    def _finish(self, turn: Turn, heard: Heard) -> None:
+    def _finish(self, turn: Turn, seconds: float, early: bool) -> None:
         self.turns += 1
-        if turn.route and turn.route.acts:
+        acted = turn.route is not None and turn.route.acts
+        if acted:
             self._last = turn
-        self._show(TurnDone(turn, heard.utterance.seconds, heard.early))
+        self._show(TurnDone(turn, seconds, early))
         self._reply = " ".join(_spoken(result) for result in turn.results if result.speech)
         unsaid = " ".join(_spoken(result) for result in turn.results if result.speech and not result.said)
         if unsaid:
             self._voice.say(unsaid)
+        elif not acted and not self._reply:
+            self._missed()
 
     def _obeys(self, asked: Asked) -> bool:
         """Do what a sentence about the conversation asks; False where it means nothing now, and may be a command."""
@@ -215,6 +250,8 @@ class Conversation:
             if not (self._voice.speaking or self.busy):
                 return False
             self._voice.stop()
+            self._resolve(None)
+            self._cancel()
         elif control is Control.REPEAT:
             self._say(self._reply or "I have not said anything yet.")
         elif control is Control.UNDO:
@@ -241,7 +278,7 @@ class Conversation:
             self._assistant.history.correct(turn.id, call)
         reading = Reading(Transcript(str(value), "correction", 0.0), replace(route, text=value, calls=(call,), confidence=1.0, engine="correction"))
         done = self._assistant.act(reading)
-        self._post(lambda: self._say_turn(done))
+        self._post(lambda: self._finish(done, 0.0, early=False))
 
     def _take_back(self, turn: Turn) -> None:
         """Undo what was misheard, where it can be undone."""
@@ -249,13 +286,12 @@ class Conversation:
         if entry is not None and entry.id == turn.id:
             undo_last(self._assistant.history, self._assistant.dispatcher)
 
-    def _say_turn(self, turn: Turn) -> None:
-        self._last = turn
-        self._show(TurnDone(turn, 0.0, early=False))
-        self._reply = " ".join(_spoken(result) for result in turn.results)
-        self._voice.say(self._reply)
-
     def _open(self, question: Question) -> None:
+        self._resolve(None)  # a skill may ask from two threads: who asked first gets no answer, but does not wait for ever
+        if self._closed:
+            question.answer(None)
+            return
+        question.asked = time.monotonic()
         self.question = question
         self._say(question.text)
 
@@ -283,14 +319,23 @@ class Conversation:
     def _post(self, work: Callable[[], None]) -> None:
         self._posted.put(work)
 
-    def _do(self, job: Callable[[], None]) -> None:
-        self._waiting += 1
+    def _do(self, run: Callable[[], None]) -> None:
+        job = _Job(run)
+        self._undone.append(job)
         self._jobs.put(job)
+
+    def _cancel(self) -> None:
+        """Stop what is under way, and forget what was to follow."""
+        for job in self._undone:
+            job.cancelled.set()
+        self._assistant.dispatcher.cancel()
 
     def _work(self) -> None:
         while (job := self._jobs.get()) is not None:
             try:
-                job()
+                self._job = job
+                if not job.cancelled.is_set():
+                    job.run()
             except OttoError as error:
                 self._fail(str(error))
             except Exception as error:  # noqa: BLE001  one turn that breaks must not end all those after it
@@ -299,7 +344,7 @@ class Conversation:
                 self._post(self._job_done)
 
     def _job_done(self) -> None:
-        self._waiting -= 1
+        self._undone.popleft()
 
     def _fail(self, sentence: str) -> None:
         self._show(Warned(sentence))

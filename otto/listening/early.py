@@ -33,11 +33,11 @@ class EarlyStart:
         self._thread.start()
 
     def results(self, reading: Reading) -> tuple[Result, ...]:
-        """The results of this reading's calls; none where they were not begun, or failed."""
+        """The results of this reading's calls; none where they were not begun, failed, or were said, which nobody heard."""
         if reading is not self._reading or self._thread is None:
             return ()
         self._thread.join()
-        return self._results if all(result.ok for result in self._results) else ()
+        return self._results if all(result.ok and not result.said for result in self._results) else ()
 
     def _harmless(self, reading: Reading) -> bool:
         if reading.route is None or not reading.route.acts or reading.route.doubt:

@@ -32,7 +32,8 @@ class Heard:
 
     utterance: Utterance
     reading: Reading
-    spoken_until: float  # time.monotonic() of its last sound
+    began: float  # time.monotonic() of its first sound
+    spoken_until: float  # and of its last
     early: bool  # it was read, or being read, before the silence was over
 
 
@@ -50,6 +51,7 @@ class _Job:
 @dataclass(frozen=True)
 class _Sentence:
     job: _Job
+    began: float
     spoken_until: float
     early: bool
 
@@ -72,7 +74,7 @@ class Hearing:
         self._number = 0  # of the sentence that is going on
         self._asked: Mark | None = None  # of the last job for it
         self._read_ahead = False  # the last job was made in the silence
-        self._spoken_until = 0.0
+        self._began = self._spoken_until = 0.0
         self.expected: SpeechGrammar | None = None
         self.helped = self.wasted = 0  # readings made in the silence that could be used, and that speech made stale
 
@@ -99,7 +101,7 @@ class Hearing:
     @property
     def words(self) -> str:
         """What has been read of the sentence that is going on, which may have gone on since; "" where nothing has."""
-        return self._reader.words if self.speaking and self._asked else ""
+        return self._reader.words_of(self._number) if self.speaking and self._asked else ""
 
     @property
     def settled(self) -> Reading | None:
@@ -136,10 +138,12 @@ class Hearing:
         """Wait until all that was asked has been read: for sound that comes faster than it was spoken."""
         self._reader.wait_until_idle()
 
-    def drop(self) -> None:
-        """Forget what is being said and read."""
+    def drop(self, pending: bool = True) -> None:
+        """Forget what is being said and, unless `pending` is False, what has been said and is still being read."""
         self._endpointer.drop()
-        self._sentences.clear()
+        if pending:
+            self._sentences.clear()
+            self._reader.clear()
         self._begin_anew()
 
     def close(self) -> None:
@@ -148,6 +152,8 @@ class Hearing:
 
     def _go_on(self, before: Mark) -> None:
         mark, silence = self.mark, self._endpointer.silence
+        if not before[1]:
+            self._began = time.monotonic()
         if not silence:
             self._spoken_until = time.monotonic()
         if self._read_ahead and mark != before:
@@ -174,13 +180,13 @@ class Hearing:
             self._reader.keep(mark)
         else:
             self._reader.ask(job, must=True)
-        self._sentences.append(_Sentence(job, self._spoken_until, early))
+        self._sentences.append(_Sentence(job, self._began, self._spoken_until, early))
         self._begin_anew()
 
     def _begin_anew(self) -> None:
         self._number += 1
         self._asked, self._read_ahead = None, False
-        self._reader.words = ""
+        self._reader.guess_no_more()
 
     def _next(self) -> Heard | None:
         if not self._sentences:
@@ -191,7 +197,7 @@ class Hearing:
             return None
         self._sentences.popleft()
         self._reader.forget(sentence.job.mark)
-        return Heard(sentence.job.utterance, reading, sentence.spoken_until, sentence.early)
+        return Heard(sentence.job.utterance, reading, sentence.began, sentence.spoken_until, sentence.early)
 
 
 class _Reader:
@@ -204,7 +210,7 @@ class _Reader:
         self._guess: _Job | None = None
         self._at: _Job | None = None
         self._results: dict[Mark, Reading | OttoError] = {}
-        self.words = ""  # of the sentence that is being spoken, as far as they are known
+        self._words = (0, "")  # number of the sentence that was last looked at, and its words as far as they are known
         self._closed = False
         self._thread = threading.Thread(target=self._work, name="reader", daemon=True)
         self._thread.start()
@@ -220,6 +226,23 @@ class _Reader:
             else:
                 self._guess = job
             self._changed.notify_all()
+
+    def words_of(self, sentence: int) -> str:
+        """The words of the sentence with this number, as far as they are known."""
+        number, words = self._words
+        return words if number == sentence else ""
+
+    def guess_no_more(self) -> None:
+        """The sentence that was guessed at is over, or forgotten: what must be read next need not wait for another look at it."""
+        with self._changed:
+            self._guess = None
+
+    def clear(self) -> None:
+        """Nothing of what was asked is wanted any more."""
+        with self._changed:
+            self._must.clear()
+            self._guess = None
+            self._results.clear()
 
     def keep(self, mark: Mark) -> None:
         """A guess has turned out to be the whole sentence: it must be read now."""
@@ -268,11 +291,9 @@ class _Reader:
                 self._at = job
             result = self._read(job)
             with self._changed:
-                if isinstance(result, str):
-                    self.words = result
-                else:
+                self._words = job.mark[0], result if isinstance(result, str) else result.text if isinstance(result, Reading) else ""
+                if not isinstance(result, str):
                     self._results[job.mark] = result
-                    self.words = result.text if isinstance(result, Reading) else ""
                 self._at = None
                 self._changed.notify_all()
 

@@ -68,8 +68,9 @@ class Listener:
         voice: speaks; while it does, what the microphone hears is taken for its echo first.
         view: shows what happens.
         mode: what opens Otto's ears.
-        greet: tells the speaker that Otto listens now: a chime, or a word. Returns the seconds of a chime, through which a command that
-            follows in one breath is heard: to a canceller it would be the end of what it plays; 0 for a word.
+        ring: tells the speaker something without a sentence: that Otto listens now ("wake"), goes to sleep ("sleep"), or that nothing came of
+            what was said ("error"). Returns the seconds of a chime, through which a command that follows in one breath is heard: to a
+            canceller it would be the end of what it plays; 0 for a word, or for nothing.
         asleep_after: quiet seconds after which Otto sleeps; 0 is never.
     """
 
@@ -80,7 +81,7 @@ class Listener:
         voice: Speaks,
         view: View,
         mode: Mode,
-        greet: Callable[[], float] = lambda: 0.0,
+        ring: Callable[[str], float] = lambda name: 0.0,
         asleep_after: float = ASLEEP_AFTER,
     ) -> None:
         self._ears = ears
@@ -88,7 +89,7 @@ class Listener:
         self._voice = voice
         self._view = view
         self._mode = mode
-        self._greet = greet
+        self._ring = ring
         self._asleep_after = asleep_after or math.inf
         self._pressed: queue.SimpleQueue[str] = queue.SimpleQueue()
         self._now = 0.0  # seconds of sound
@@ -99,6 +100,7 @@ class Listener:
         self._question_until = 0.0  # until when a question waits for somebody to speak
         self._quiet_since = 0.0
         self._chime_until = -1.0
+        self._before_reply = (0, 0.0)  # the mark of what was heard last before a reply began
         self._asleep = False
         self._microphone = False
         self._state: StateChanged | None = None
@@ -108,6 +110,10 @@ class Listener:
     def press(self, what: str = "Enter") -> None:
         """Open Otto's ears, from any thread."""
         self._pressed.put(what)
+
+    def chime(self, name: str) -> None:
+        """Ring, in the listening thread; see `ring`."""
+        self._chime_until = self._now + self._ring(name)
 
     def stop(self) -> None:
         """End `run`, from any thread."""
@@ -144,7 +150,7 @@ class Listener:
         self._tell_time(frame)
         self._conversation.run_posted()
         while not self._pressed.empty():
-            self._wake(self._pressed.get())
+            self._wake(self._pressed.get(), pressed=True)
         self._meter(frame)
         try:
             self._take(frame)
@@ -152,6 +158,13 @@ class Listener:
             self._ears.hearing.drop()
             self._show(Warned(str(error)))
         self._time_out()
+        self._show_state()
+
+    def wait(self) -> None:
+        """There is no sound just now, as where the microphone is unplugged: what other threads have to say is heard all the same."""
+        self._microphone = False
+        self._conversation.run_posted()
+        self._conversation.give_up_question()
         self._show_state()
 
     def _hear(self, frames: Iterator[AudioFrame]) -> bool:
@@ -203,7 +216,7 @@ class Listener:
         if heard is None:
             return
         sentence = self._ears.hearing.push(heard)
-        if self._voice.speaking and self._ears.hearing.speech >= BARGE_IN:
+        if self._is_barge_in():
             self._voice.stop()
             self._open_until = max(self._open_until, self._now + PATIENCE)
         if (reading := self._ears.hearing.settled) and self._accepts:
@@ -211,6 +224,15 @@ class Listener:
         self._show_partial()
         if sentence is not None:
             self._take_sentence(sentence)
+
+    def _is_barge_in(self) -> bool:
+        """Whether somebody speaks against a reply. What was being said already when it began is not said against it."""
+        number, speech = self._ears.hearing.mark
+        if not self._voice.speaking:
+            self._before_reply = number, speech
+            return False
+        before = self._before_reply[1] if self._before_reply[0] == number else 0.0
+        return speech - before >= BARGE_IN
 
     def _hearable(self, frame: AudioFrame) -> AudioFrame | None:
         """The frame without Otto's own voice; None where that cannot be taken out."""
@@ -242,7 +264,7 @@ class Listener:
         if asked and asked.control is Control.SLEEP and (self._accepts or self._now <= self._about_until):
             self._sleep()
             return
-        only_about = not self._accepts and self._conversation.question is None
+        only_about = not self._accepts and not self._conversation.awaits(heard)
         if not self._conversation.hears(heard, only_about):
             if only_about:
                 self._show(Ignored(heard.reading.text, "no wake word"))
@@ -251,22 +273,25 @@ class Listener:
         if self._mode is not Mode.CONTINUOUS:
             self._open_until = -1.0
 
-    def _wake(self, what: str) -> None:
+    def _wake(self, what: str, pressed: bool = False) -> None:
         if not what:
             return
         self._voice.stop()
+        if not (self._accepts and pressed):  # who presses a key in the middle of a command goes on with it
+            self._ears.hearing.drop(pending=not self._accepts)
         self._asleep = False
         self._quiet_since = self._now
         self._open_until = max(self._open_until, self._now + PATIENCE)
-        self._ears.hearing.drop()
         self._show(Woken(what))
-        self._chime_until = self._now + self._greet()
+        self.chime("wake")
 
     def _sleep(self) -> None:
         self._asleep = True
         self._open_until = math.inf if self._mode is Mode.CONTINUOUS else -1.0
         self._about_until = -1.0
         self._ears.hearing.drop()
+        self._conversation.give_up_question()
+        self.chime("sleep")
 
     def _time_out(self) -> None:
         hearing, conversation = self._ears.hearing, self._conversation

@@ -28,8 +28,14 @@ def registry() -> Registry:
 
 
 @pytest.fixture(scope="session")
-def book(registry: Registry, tmp_path_factory: pytest.TempPathFactory) -> PhraseBook:
-    return PhraseBook.open(registry, tmp_path_factory.mktemp("phrases"))
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the aligned examples are kept: to align them takes seconds."""
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(scope="session")
+def book(registry: Registry, cache: Path) -> PhraseBook:
+    return PhraseBook.open(registry, cache)
 
 
 @pytest.fixture(scope="session")
@@ -41,9 +47,10 @@ def speech() -> Samples:
 
 
 @pytest.fixture
-def room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, registry: Registry, book: PhraseBook, speech: Samples) -> Iterator[OpenRoom]:
+def room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, registry: Registry, book: PhraseBook, cache: Path, speech: Samples) -> Iterator[OpenRoom]:
     """Opens a room: `room(mode, wake=…, asleep_after=…)`."""
     monkeypatch.setenv("OTTO_HOME", str(tmp_path))
+    (tmp_path / "cache").symlink_to(cache)
     opened: list[Room] = []
 
     def open_room(mode: Mode = Mode.CONTINUOUS, **options: Any) -> Room:

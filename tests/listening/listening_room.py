@@ -93,14 +93,25 @@ class Room:
         self.sound(self.speech)
         self.quiet(pause)
 
-    def sound(self, samples: Samples) -> None:
+    def says(self, text: str | None, pause: float = 1.5) -> None:
+        """The same, but nobody waits for what is begun."""
+        self.script.texts.append(text)
+        for samples in (self.speech, self.silence(pause)):
+            self.sound(samples, settle=self.hearing.rest)
+
+    def sound(self, samples: Samples, settle: Callable[[], None] | None = None) -> None:
         for start in range(0, len(samples) - FRAME + 1, FRAME):
             self.listener.step(AudioFrame(samples[start : start + FRAME], self._at / SAMPLE_RATE))
             self._at += FRAME
-            self.settle()
+            (settle or self.settle)()
 
     def quiet(self, seconds: float) -> None:
-        self.sound(np.random.default_rng(5).normal(0, 4, round(seconds * SAMPLE_RATE)).astype(np.int16))
+        self.sound(self.silence(seconds))
+
+    @staticmethod
+    def silence(seconds: float) -> Samples:
+        """The noise of a quiet room."""
+        return np.random.default_rng(5).normal(0, 4, round(seconds * SAMPLE_RATE)).astype(np.int16)
 
     def lose(self, seconds: float) -> None:
         """So much sound is missing."""
@@ -129,7 +140,8 @@ def opened_room(mode: Mode, registry: Registry, book: PhraseBook, speech: Sample
     database = Database(settings.paths.data / DATABASE_NAME, mouth.say)
     dispatcher = Dispatcher(registry, host, database, settings)
     assistant = Assistant(settings, registry, PhraseRouter(registry), dispatcher, History(database), lambda registry: script)
-    conversation = Conversation(assistant, mouth, shown.append, overheard=mode is Mode.CONTINUOUS)
+    missed: Callable[[], None] = lambda: listener.chime("error")  # noqa: E731  the listener is made below
+    conversation = Conversation(assistant, mouth, shown.append, overheard=mode is Mode.CONTINUOUS, missed=missed)
     host.conversation = conversation
     hearing = Hearing(assistant, Patience(registry, book, 0.5))
     listener = Listener(Ears(hearing, wake, echo), conversation, mouth, _View(shown), mode, **options)

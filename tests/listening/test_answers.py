@@ -181,6 +181,6 @@ class TestPatience:
         call = Call("notes", {"action": "add", "note": "call the plumber"})
         assert patience(Reading(Transcript("note call the plumber", "test", 1.0), Route("", (call,), 0.9, "embedded", 1.0))) == OPEN_END
 
-    @pytest.mark.parametrize("text", ["the train was late again", "purple"])
+    @pytest.mark.parametrize("text", ["the train was late again", "bananas"])
     def test_other_talk_has_the_usual(self, patience: Patience, router: PhraseRouter, text: str) -> None:
         assert patience(reading(router, text)) == 0.5

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -123,9 +125,32 @@ class TestWakeWord:
 
     def test_it_greets(self, room: OpenRoom) -> None:
         greeted = []
-        here = room(Mode.WAKE, wake=WakeAt(0.5), greet=lambda: greeted.append("chime") or 0.5)
+        here = room(Mode.WAKE, wake=WakeAt(0.5), ring=lambda name: greeted.append(name) or 0.5)
         here.quiet(1)
-        assert greeted == ["chime"]
+        assert greeted == ["wake"]
+
+    def test_a_word_that_is_no_command_is_answered_by_a_chime(self, room: OpenRoom) -> None:
+        rung: list[str] = []
+        here = room(Mode.WAKE, wake=WakeAt(0.5), ring=lambda name: rung.append(name) or 0.5)
+        here.quiet(1)
+        here.hears("the train was late again")
+        assert (rung, here.mouth.said) == (["wake", "error"], [])
+
+    def test_it_rings_before_it_sleeps(self, room: OpenRoom) -> None:
+        rung: list[str] = []
+        here = room(ring=lambda name: rung.append(name) or 0.5)
+        here.hears("go to sleep")
+        assert rung == ["sleep"]
+
+    def test_enter_in_the_middle_of_a_command_loses_nothing(self, room: OpenRoom) -> None:
+        here = room(Mode.WAKE, wake=WakeAt(0.2))
+        here.quiet(0.5)
+        here.script.texts.append("what time is it in london")
+        here.sound(here.speech[: len(here.speech) // 2])
+        here.listener.press()
+        here.sound(here.speech[len(here.speech) // 2 :])
+        here.quiet(1.5)
+        assert here.calls == ['timecheck(location="London")']
 
     def test_who_says_nothing_is_no_longer_heard_after_a_while(self, room: OpenRoom) -> None:
         here = room(Mode.WAKE, wake=WakeAt(0.5))
@@ -198,6 +223,14 @@ class TestReplies:
         here.hears("what time is it in london")
         here.hears("set a timer for five minutes")
         assert here.calls == ['timecheck(location="London")']
+
+    def test_what_was_said_before_the_reply_began_does_not_stop_it(self, room: OpenRoom) -> None:
+        here = room(echo=Mute())
+        here.sound(here.speech)
+        here.mouth.long = True
+        here.conversation.announce("Your timer ran out.")
+        here.quiet(1.5)
+        assert (here.mouth.speaking, here.mouth.stops) == (True, 0)
 
     def test_repeat_that(self, room: OpenRoom) -> None:
         here = room()
@@ -323,6 +356,46 @@ class TestQuestions:
         asking.hears("yes")
         assert asking.mouth.said == ["Wipe the whole board?", "Please say yes or no. Wipe the whole board?", "Wiped."]
 
+    def test_what_had_begun_before_the_question_is_no_answer(self, asking: Room) -> None:
+        half = len(asking.speech) // 2
+        answers: list[str | None] = []
+        asking.quiet(0.5)
+        asking.script.texts.append("yes")
+        asking.sound(asking.speech[:half])
+        thread = threading.Thread(target=lambda: answers.append(asking.conversation.ask("Which one?")))
+        thread.start()
+        while asking.conversation.question is None:
+            asking.quiet(0.032)
+        asking.sound(asking.speech[half:])
+        asking.quiet(1.5)
+        assert answers == []
+        asking.hears("Tiger")
+        thread.join(20)
+        assert answers == ["Tiger"]
+
+    def test_of_two_questions_at_once_none_waits_for_ever(self, asking: Room) -> None:
+        answers: list[str | None] = []
+        asking.quiet(0.5)
+        threads = [threading.Thread(target=lambda: answers.append(asking.conversation.ask("Which one?"))) for _ in range(2)]
+        for thread in threads:
+            thread.start()
+        while not answers:
+            asking.quiet(0.032)
+        asking.hears("Tiger")
+        for thread in threads:
+            thread.join(20)
+        assert answers == [None, "Tiger"]
+
+    def test_without_a_microphone_a_question_ends_and_turns_are_told(self, asking: Room) -> None:
+        answers: list[str | None] = []
+        thread = threading.Thread(target=lambda: answers.append(asking.conversation.ask("Which one?")))
+        thread.start()
+        while not answers:
+            asking.listener.wait()
+        thread.join(20)
+        assert (answers, asking.mouth.said) == ([None], ["Which one?"])
+        assert asking.events(StateChanged)[-1].microphone is False
+
     def test_a_skill_asks(self, asking: Room) -> None:
         asking.quiet(0.5)
         asking.hears("name the cat")
@@ -344,3 +417,76 @@ class TestQuestions:
         here.script.confidence = 1.0
         here.hears("fifty")
         assert here.calls == ['timer(duration="50 minutes")']
+
+
+HARD = '''
+from otto import Context, skill
+
+
+@skill(examples={"count the stars": "count_stars()"}, read_only=True, deadline=60)
+def count_stars(context: Context) -> str:
+    """Count the stars."""
+    context.cancelled.wait(50)
+    return "There are many."
+
+
+@skill(examples={"paint the fence": "paint()"}, deadline=60)
+def paint(context: Context) -> str:
+    """Paint the fence, plank by plank."""
+    context.store["planks"] = 1
+    context.say("One plank.")
+    context.cancelled.wait(50)
+    context.say("Two planks.")
+    return "Painted."
+
+
+@skill(examples={"wipe the board": "wipe()"}, destructive=True, confirm="Wipe the whole board?", deadline=60)
+def wipe() -> str:
+    """Wipe the board."""
+    return "Wiped."
+'''
+
+
+class TestNeverMind:
+    """What is said while a skill works."""
+
+    @pytest.fixture
+    def working(self, room: OpenRoom, tmp_path: Path) -> Room:
+        folder = tmp_path / "skills"
+        folder.mkdir()
+        (folder / "stars.py").write_text(HARD, encoding="utf-8")
+        own = Registry.from_folder(folder)
+        own.install()
+        return room(registry=own)
+
+    @pytest.mark.parametrize("words", ["never mind", "stop"])
+    def test_it_ends_a_skill_that_only_reads(self, working: Room, words: str) -> None:
+        working.says("count the stars")
+        working.says(words)
+        working.settle()
+        assert working.mouth.said == ["Okay, nothing was done."]
+        assert working.calls == ["count_stars()"]
+
+    def test_what_may_have_had_an_effect_is_not_denied(self, working: Room) -> None:
+        working.says("paint the fence")
+        while not working.mouth.said:
+            time.sleep(0.01)
+        working.says("never mind")
+        working.settle()
+        assert working.mouth.said == ["One plank.", "Okay, paint was stopped; what it had done by then stays done."]
+
+    def test_what_was_to_follow_is_not_begun(self, working: Room) -> None:
+        working.says("paint the fence")
+        working.says("count the stars")
+        working.says("never mind")
+        working.settle()
+        assert working.calls == ["paint()"]
+        assert not working.conversation.busy
+
+    def test_the_next_command_is_done(self, working: Room) -> None:
+        working.says("count the stars")
+        working.says("never mind")
+        working.settle()
+        working.hears("wipe the board")
+        working.hears("yes")
+        assert working.mouth.said[1:] == ["Wipe the whole board?", "Wiped."]
