@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 from otto.cli.output import LABEL_WIDTH, emit, heard_json, heard_lines, note, plain, show_heard
 from otto.listening.events import Announced, Ended, Event, Ignored, Level, Partial, Said, State, StateChanged, TurnDone, Warned, Woken
 
 if TYPE_CHECKING:
+    from rich.console import Console, ConsoleOptions, RenderResult
     from rich.text import Text
 
-METER = 24  # characters
+METER = 24  # characters, where the terminal is wide enough
+_BESIDE = 39  # characters of the line beside the meter, at most
+_NARROW = 80  # characters of a line that has no room for the meter and the words
 _QUIETEST = -60.0  # dBFS at the left end of the meter
 _WORDS = {
     State.IDLE: "press Enter and speak",
@@ -26,7 +29,10 @@ _WORDS = {
 
 
 class PlainView:
-    """One line for each thing that happens; nothing moves. Turns go to the standard output, the rest beside it."""
+    """One line for each thing that happens; nothing moves. Turns go to the standard output, the rest beside it.
+
+    What was not meant for Otto is told of without its words: lines such as these end in a log, which would keep what people say to each other.
+    """
 
     def __init__(self) -> None:
         self._microphone = False
@@ -40,7 +46,7 @@ class PlainView:
     def show(self, event: Event) -> None:
         if isinstance(event, TurnDone):
             show_heard(event.turn)
-        elif line := _line(event):
+        elif line := _line(replace(event, text="") if isinstance(event, Ignored) else event):
             note(*line)
         if isinstance(event, StateChanged) and event.microphone != self._microphone:
             self._microphone = event.microphone
@@ -71,7 +77,7 @@ class LiveView:
         self._state: StateChanged = StateChanged(State.IDLE, microphone=False)
         self._level = _QUIETEST
         self._partial = ""
-        self._live = Live(self._status(), console=Console(highlight=False), refresh_per_second=10, transient=True)
+        self._live = Live(self, console=Console(highlight=False), refresh_per_second=10, transient=True)
 
     def __enter__(self) -> LiveView:
         self._live.start()
@@ -92,7 +98,9 @@ class LiveView:
                 self._print(label, text, style)
         elif line := _line(event):
             self._print("", *line)
-        self._live.update(self._status())
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        yield self._status(options.max_width)
 
     def _print(self, label: str, text: str, style: str) -> None:
         from rich.text import Text
@@ -100,19 +108,23 @@ class LiveView:
         known = {"dim": "dim", "bold": "bold", "good": "green", "bad": "red", "": ""}
         self._live.console.print(Text(f"  {label:<{LABEL_WIDTH}}{plain(text)}", style=known[style]))
 
-    def _status(self) -> Text:
+    def _status(self, width: int) -> Text:
+        """One line of at most so many characters: the meter gives way first, and of the words the last ones are kept."""
         from rich.text import Text
 
         state, microphone = self._state.state, self._state.microphone
-        filled = round(METER * min(max(1 - self._level / _QUIETEST, 0.0), 1.0)) if microphone else 0
+        meter = 0 if self._partial and width < _NARROW else max(0, min(METER, width - _BESIDE))
+        filled = round(meter * min(max(1 - self._level / _QUIETEST, 0.0), 1.0)) if microphone else 0
         line = Text(no_wrap=True, overflow="ellipsis")
         line.append("● " if microphone else "○ ", style="bold red" if microphone else "dim")
         line.append("mic open  " if microphone else "mic closed  ", style="" if microphone else "dim")
         line.append("▮" * filled, style="green")
-        line.append("▯" * (METER - filled), style="dim")
-        line.append(f"  {_WORDS[state]}", style="bold")
-        if self._partial:
-            line.append(f"  “{plain(self._partial)}”", style="italic")
+        line.append("▯" * (meter - filled), style="dim")
+        line.append("  " * bool(meter) + _WORDS[state], style="bold")
+        room = width - line.cell_len - 4
+        if self._partial and room > 0:
+            words = " ".join(plain(self._partial).split())
+            line.append(f"  “{words if len(words) <= room else '…' + words[len(words) - room + 1 :]}”", style="italic")
         return line
 
 
