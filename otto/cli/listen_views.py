@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
@@ -77,14 +80,17 @@ class LiveView:
         self._state: StateChanged = StateChanged(State.IDLE, microphone=False)
         self._level = _QUIETEST
         self._partial = ""
+        self._keys = _unseen_keys()
         self._live = Live(self, console=Console(highlight=False), refresh_per_second=10, transient=True)
 
     def __enter__(self) -> LiveView:
+        self._keys.__enter__()
         self._live.start()
         return self
 
     def __exit__(self, *error: object) -> None:
         self._live.stop()
+        self._keys.__exit__(None, None, None)
 
     def show(self, event: Event) -> None:
         if isinstance(event, Level):
@@ -126,6 +132,23 @@ class LiveView:
             words = " ".join(plain(self._partial).split())
             line.append(f"  “{words if len(words) <= room else '…' + words[len(words) - room + 1 :]}”", style="italic")
         return line
+
+
+@contextmanager
+def _unseen_keys() -> Iterator[None]:
+    """The terminal does not show what is typed: an Enter would leave a copy of the line that moves."""
+    if sys.platform == "win32" or not (sys.stdin and sys.stdin.isatty()):
+        yield
+        return
+    import termios
+
+    before = termios.tcgetattr(sys.stdin.fileno())
+    silent = [*before[:3], before[3] & ~termios.ECHO, *before[4:]]
+    termios.tcsetattr(sys.stdin.fileno(), termios.TCSANOW, silent)
+    try:
+        yield
+    finally:
+        termios.tcsetattr(sys.stdin.fileno(), termios.TCSANOW, before)
 
 
 def _line(event: Event) -> tuple[str, str] | None:
