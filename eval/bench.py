@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -96,12 +96,6 @@ class Row:
     acceptance: dict[str, Any] = field(default_factory=dict)  # of recordings, by level of noise (eval/barista.py)
     missing: str = ""  # why there is no summary
     note: str = ""
-    stt: str = ""  # the speech engine before it
-
-    @property
-    def name(self) -> str:
-        """The router's, after that of the speech engine where there is one."""
-        return ", ".join(filter(None, (self.stt, self.engine)))
 
 
 @dataclass
@@ -150,30 +144,27 @@ def run_bench(plan: Plan, settings: Settings, watcher: Watcher) -> Report:
     """Measure everything; what cannot be measured is a row that says why. Raises KeyboardInterrupt: what was measured is in the runs' folders."""
     # A home of its own: what this user has taught Otto, or set, is no part of a benchmark.
     own = load_settings(environ={"OTTO_HOME": str(settings.paths.cache / "bench")})
-    own = own.model_copy(update={"paths": own.paths.model_copy(update={"models": settings.paths.models})})
     report = Report(plan)
     for name in plan.suites:
         suite = SUITES[name]
         lacking = plan.lacks(suite)
         report.rows[name] = [Row(EVERY, missing=lacking)] if lacking else []
         for engine in () if lacking else (*[engine for engine in suite.engines if engine in plan.engines], *plan.peers):
-            for stt in suite.stt if engine not in PEERS and suite.stt else ("",):
-                watcher.note(f"{name}: {Row(engine, stt=stt).name} …")
-                row = _row(plan, suite, engine, stt, own, peers_python(settings), watcher, report.versions)
-                report.rows[name].append(replace(row, stt=stt))
+            watcher.note(f"{name}: {engine} …")
+            report.rows[name].append(_row(plan, suite, engine, own, peers_python(settings), watcher, report.versions))
     return report
 
 
 def _row(
-    plan: Plan, suite: Suite, engine: str, stt: str, settings: Settings, python: Path, watcher: Watcher, versions: dict[str, str]
+    plan: Plan, suite: Suite, engine: str, settings: Settings, python: Path, watcher: Watcher, versions: dict[str, str]
 ) -> Row:
     opened: list[PeerRouter] = []
     try:
         missing = _inexpressible(suite, engine)
         if missing:
             return Row(engine, missing=missing)
-        folder = plan.runs / suite.name / "-".join(filter(None, (stt, engine)))
-        measured = measure(_options(plan, suite, engine, stt, folder), settings, folder, watcher=watcher, opener=_opener(engine, python, opened))
+        folder = plan.runs / suite.name / engine
+        measured = measure(_options(plan, suite, engine, folder), settings, folder, watcher=watcher, opener=_opener(engine, python, opened))
         stopped = f"stopped: {measured.stopped}" if measured.stopped else ""
         if not measured.summary["n"]:
             return Row(engine, missing=stopped)
@@ -183,7 +174,7 @@ def _row(
         versions.update({name: version for name, version in measured.summary["versions"].items() if name != "skills"} | _peer_versions(folder))
         rows = read_rows(folder / RESULTS)
         commands = {name: rate.to_json() for name, rate in rates([row for row in rows if not row["stray"]]).items()}
-        heard = acceptance(rows) if stt else {}
+        heard = acceptance(rows) if suite.stt else {}
         return Row(engine, measured.summary, commands, heard, note="; ".join(part for part in (note, stopped) if part))
     except OttoError as error:
         told = str(error).replace("--out", "--runs")  # a run's own option, and here that of all runs
@@ -205,7 +196,7 @@ def _inexpressible(suite: Suite, engine: str) -> str:
     return "" if suite.teaches else "it is made from sentences, and these skills have none"
 
 
-def _options(plan: Plan, suite: Suite, engine: str, stt: str, folder: Path) -> Options:
+def _options(plan: Plan, suite: Suite, engine: str, folder: Path) -> Options:
     data = plan.data or Path()
     cases = tuple(str(data / name) for name in suite.cases) if suite.is_public else desk_files()
     if engine == ASSIST:
@@ -219,7 +210,7 @@ def _options(plan: Plan, suite: Suite, engine: str, stt: str, folder: Path) -> O
         limit=plan.limit,
         seed=plan.seed,
         skip_bad=suite.skip_bad,
-        stt=stt,
+        stt=suite.stt,
         noise=str(data / suite.noise) if suite.noise else "",
         snr=suite.snr,
     )

@@ -41,8 +41,7 @@ What differs:
   samples, and speech keeps its level. At one figure in dB the noise here is the louder one, by 2.7 dB on average (n=80 recordings, standard
   deviation 2.5): 6 dB here are about 3 dB there.
 - **Noise**: the kitchen alone, since the café's is not among the data; its place in the file is drawn by the seed, there by none.
-- **Tuning**: what Moonshine takes for a phrase, and when the closed-phrase engine refuses, was fitted on recordings of half of these
-  speakers (`python -m tests.measure_barista DIR barista --stt moonshine --speakers left-out --snr clean,24,18,12,6` measures on the rest)."""
+- **Tuning**: when the closed-phrase engine refuses was fitted on recordings of half of these speakers."""
 _LONGEST = 400  # characters of a reason
 _ABOUT_2017 = """\
 Of the engines of June 2017 no exact calls on these sentences were found. What is published is the precision and recall of each slot,
@@ -71,7 +70,7 @@ def _suite(name: str, rows: Sequence[Row]) -> str:
     suite = SUITES[name]
     measured = [row for row in rows if row.summary]
     body = _barista(suite, measured) if suite.stt else _exact_calls(suite, measured)
-    remarks = [f"- {row.name}: {row.note}." for row in measured if row.note]
+    remarks = [f"- {row.engine}: {row.note}." for row in measured if row.note]
     remarks += [_left_out(row) for row in rows if not row.summary]
     parts = (f"## {name}", f"{suite.what}.", body, "\n".join(remarks), _engines_of_2017() if name == "snips" else "")
     return "\n\n".join(part for part in parts if part)
@@ -85,7 +84,7 @@ def _engines_of_2017() -> str:
 
 def _left_out(row: Row) -> str:
     reason = _sentence(row.missing)
-    return f"- Not run: {reason}." if row.engine == EVERY else f"- {row.name} is not in the table: {reason}."
+    return f"- Not run: {reason}." if row.engine == EVERY else f"- {row.engine} is not in the table: {reason}."
 
 
 def _exact_calls(suite: Suite, measured: Sequence[Row]) -> str:
@@ -103,12 +102,12 @@ def _barista(suite: Suite, measured: Sequence[Row]) -> str:
     for row in measured:
         shares = [row.acceptance.get(name) for name in (CLEAN, *[f"{snr:g}" for snr in levels], NOISY)]
         recordings = max((share["n"] for share in row.acceptance.values() if share is not row.acceptance[NOISY]), default=0)
-        name = f"Otto: {row.name}"
+        name = f"Otto: {suite.stt}, {row.engine}"
         body.append((name, *[_rate(share) if share else "–" for share in shares], f"{recordings:,}", "–"))
     for system, (kitchen, mean) in ACCEPTANCE.items():
         told = [kitchen[snr] for snr in levels]
         body.append((f"{system}, published", "–", *map(str, told), f"{sum(told) / len(told):.1f}", "619", f"{mean:.1f}"))
-    exact = [f"Exact calls of {row.name} over all levels, clean included: {_rate((row.summary or {})['exact_match'])}." for row in measured]
+    exact = [f"Exact calls of {row.engine} over all levels, clean included: {_rate((row.summary or {})['exact_match'])}." for row in measured]
     return "\n\n".join([_table(heads, body), *exact, _BARISTA])
 
 

@@ -28,7 +28,7 @@ class Suite:
     skip_bad: bool = False  # rows that the skills do not know are left out, and counted
     engines: tuple[str, ...] = ENGINES
     published: tuple[tuple[str, float], ...] = ()  # (system, exact calls in %)
-    stt: tuple[str, ...] = ()  # the speech engines, where the cases are recordings
+    stt: str = ""  # the speech engine, where the cases are recordings
     noise: str = ""
     snr: tuple[float | None, ...] = ()  # dB; None is without noise
 
@@ -89,11 +89,11 @@ SUITES: Mapping[str, Suite] = {
         ),
         Suite(
             "barista",
-            "Picovoice's recordings of people who order coffee, clean and with noise of a kitchen, through Otto's own speech recognition",
+            "Picovoice's recordings of people who order coffee, clean and with noise of a kitchen, through closed-phrase speech recognition",
             ("speech/barista",),
             PLUGIN,
             engines=("phrases",),
-            stt=("moonshine", "closed-phrase"),
+            stt="closed-phrase",
             noise="speech/noise/kitchen.flac",
             snr=(None, 24.0, 18.0, 12.0, 6.0),
         ),

@@ -26,7 +26,7 @@ Pair = tuple[str, str]  # what is read, and what is to be written
 
 
 def lessons(rows: Sequence[TrainingRow]) -> list[list[Pair]]:
-    """What a base learns from the training part of rows: answers in the other notation, to whole prompts and to their last lines, and to repeat calls.
+    """What a base learns from the training part of rows: answers in the other notation, to whole prompts and to their last lines; repeating calls.
 
     The last line is what was said. Short texts teach to read it there, in a fraction of the time that whole prompts take.
 

@@ -78,7 +78,7 @@ class Assistant:
         registry.install()
         database = Database(settings.paths.data / DATABASE_NAME, warn)
         dispatcher = Dispatcher(registry, host or SilentHost(), database, settings)
-        open_stt = _speech_opener(stt or settings.stt.engine, settings, warn) if speech else None
+        open_stt = _speech_opener(stt or settings.stt.engine, settings) if speech else None
         return cls(
             settings,
             registry,
@@ -250,10 +250,10 @@ def announcements(database: Database) -> list[str]:
     return [scheduler.announcement(item, now) for item in scheduler.due(database, now)]
 
 
-def _speech_opener(name: str, settings: Settings, warn: Callable[[str], None]) -> Callable[[Registry], SpeechEngine]:
+def _speech_opener(name: str, settings: Settings) -> Callable[[Registry], SpeechEngine]:
     from otto.stt import open_engine
 
-    return lambda registry: open_engine(name, registry, settings, warn)
+    return lambda registry: open_engine(name, registry, settings)
 
 
 def _keep_audio(folder: Path, utterance: Utterance) -> Path:

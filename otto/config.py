@@ -78,7 +78,7 @@ class Paths(_Table):
 
 
 class Stt(_Table):
-    engine: Literal["auto", "whisper", "moonshine", "closed-phrase"] = "auto"
+    engine: Literal["auto", "whisper", "closed-phrase"] = "auto"
     model: str = "small.en"  # a Whisper size, or a folder
     language: str = "en"
     device: Literal["auto", "cpu", "cuda"] = "auto"  # what Whisper computes on; auto is a graphics card where there is one

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -15,8 +15,7 @@ from otto.errors import ModelError, NetworkError, OttoError, StoreError, UsageEr
 
 NETWORK_SECONDS = 8.0  # until a hub that does not answer is given up
 MEGABYTE = 1_000_000
-Kind = Literal["whisper", "moonshine", "router"]
-MOONSHINE = "moonshine"  # free English speech from a package of the Python index, without a model hub
+Kind = Literal["whisper", "router"]
 
 WHISPER = {  # size → (repository, megabytes to download)
     "tiny.en": ("Systran/faster-whisper-tiny.en", 78),
@@ -31,15 +30,12 @@ WHISPER = {  # size → (repository, megabytes to download)
     "large-v3": ("Systran/faster-whisper-large-v3", 3090),
     "turbo": ("mobiuslabsgmbh/faster-whisper-large-v3-turbo", 1620),
 }
-_MEGABYTES = {MOONSHINE: 55} | {name: megabytes for name, (_, megabytes) in WHISPER.items()}
 _FILES: dict[Kind, list[str]] = {
     "whisper": ["config.json", "preprocessor_config.json", "model.bin", "tokenizer.json", "vocabulary.*"],
-    "moonshine": [],  # no hub has it
     "router": ["*.json", "*.safetensors", "tokenizer.model", "*.jinja"],
 }
 _NEEDED: dict[Kind, list[str]] = {  # patterns; without tokenizer.json faster-whisper asks the hub
     "whisper": ["config.json", "model.bin", "tokenizer.json", "vocabulary.*"],
-    "moonshine": ["encoder.onnx", "encoder.onnx.data", "decoder.onnx", "decoder.onnx.data", "vocabulary.bin"],
     "router": ["config.json", "*.safetensors"],
 }
 
@@ -48,7 +44,7 @@ _NEEDED: dict[Kind, list[str]] = {  # patterns; without tokenizer.json faster-wh
 class Model:
     """Weights that can be had, or are on this machine."""
 
-    name: str  # "moonshine", a Whisper size, or "owner/name" of a router's base model
+    name: str  # a Whisper size, or "owner/name" of a router's base model
     kind: Kind
     path: Path
     installed: bool
@@ -56,8 +52,8 @@ class Model:
 
 
 def list_models(settings: Settings) -> list[Model]:
-    """Moonshine, every Whisper size, and the router models on this machine."""
-    found = [_model(settings, name) for name in (MOONSHINE, *WHISPER)]
+    """Every Whisper size, and the router models on this machine."""
+    found = [_model(settings, name) for name in WHISPER]
     folder = settings.paths.models / "router"
     with_owner = (path for path in sorted(folder.iterdir()) if "--" in path.name) if folder.is_dir() else ()
     return found + [
@@ -72,7 +68,7 @@ def model_path(settings: Settings, name: str) -> Path:
         ModelError: it is not on this machine, or files of it are missing.
         UsageError: there is no model of that name.
     """
-    if name and name not in (MOONSHINE, *WHISPER) and Path(name).expanduser().is_dir():
+    if name and name not in WHISPER and Path(name).expanduser().is_dir():
         return Path(name).expanduser()
     model = _model(settings, name)
     if not model.path.is_dir():
@@ -99,38 +95,12 @@ def installed_whisper(settings: Settings) -> str:
     return wanted if wanted in usable else next(iter(usable), "")
 
 
-def moonshine_ready(settings: Settings) -> bool:
-    """Whether Moonshine has been made; whoever opens one that is damaged says so."""
-    return _model(settings, MOONSHINE).path.is_dir()
-
-
-def moonshine_here(settings: Settings) -> bool:
-    """Whether Moonshine is on this machine: ready, or as the package that it is made from."""
-    from otto.moonshine.source import installed_package
-
-    return moonshine_ready(settings) or installed_package() is not None
-
-
-def moonshine_folder(settings: Settings, tell: Callable[[str], None] = lambda _: None) -> Path:
-    """The folder of Moonshine, made first from the installed package where it is not there yet; nothing is downloaded.
-
-    Raises:
-        ModelError: it is neither there nor can it be made, or files of it are missing.
-    """
-    from otto.moonshine.source import installed_package
-
-    if not moonshine_ready(settings) and installed_package():
-        tell("The speech model moonshine is made ready, once; this takes about 20 seconds")
-        return pull_model(settings, MOONSHINE)
-    return model_path(settings, MOONSHINE)
-
-
 def pull_model(settings: Settings, name: str, endpoint: str | None = None) -> Path:
     """Download a model and return its folder. One that is whole is left as it is; an interrupted download goes on.
 
     Args:
         settings: say where models live.
-        name: "moonshine", a Whisper size, or "owner/name" of a base model for the transformers router.
+        name: a Whisper size, or "owner/name" of a base model for the transformers router.
         endpoint: another hub than huggingface.co.
 
     Raises:
@@ -141,17 +111,11 @@ def pull_model(settings: Settings, name: str, endpoint: str | None = None) -> Pa
     model = _model(settings, name)
     if model.installed:
         return model.path
-    own = f".{os.getpid()}" if model.kind == MOONSHINE else ""  # which is made in one go: two processes must not share a folder
-    partial = model.path.with_name(f".{model.path.name}{own}.partial")
+    partial = model.path.with_name(f".{model.path.name}.partial")
     try:
         partial.mkdir(parents=True, exist_ok=True)
         _require_room(partial, model)
-        if model.kind == MOONSHINE:
-            from otto.moonshine.build import build
-
-            build(partial)
-        else:
-            _download(model, partial, endpoint)
+        _download(model, partial, endpoint)
         missing = ", ".join(_missing(partial, model.kind))
         if missing:
             raise ModelError(
@@ -166,31 +130,25 @@ def pull_model(settings: Settings, name: str, endpoint: str | None = None) -> Pa
             f"{name} cannot be stored in {model.path.parent} ({error.strerror or error})",
             "make room, or set another folder: otto config set paths.models FOLDER",
         ) from None
-    finally:
-        if own:
-            shutil.rmtree(partial, ignore_errors=True)
     return model.path
 
 
 def _model(settings: Settings, name: str) -> Model:
-    if name == MOONSHINE:
-        kind: Kind = "moonshine"
-        path = settings.paths.models / MOONSHINE / "base-en"
-    elif name in WHISPER:
-        kind = "whisper"
+    if name in WHISPER:
+        kind: Kind = "whisper"
         path = settings.paths.models / "whisper" / name
     elif re.fullmatch(r"[\w.-]+/[\w.-]+", name) and ".." not in name:
         kind = "router"
         path = settings.paths.models / "router" / name.replace("/", "--")
     else:
         raise UsageError(
-            f"There is no model {name}", f"choose one of {', '.join((MOONSHINE, *WHISPER))}, or owner/name of a base model"
+            f"There is no model {name}", f"choose one of {', '.join(WHISPER)}, or owner/name of a base model"
         )
     installed = path.is_dir() and not list(_missing(path, kind))
     size = (
         sum(file.stat().st_size for file in path.rglob("*") if file.is_file()) // MEGABYTE
         if installed
-        else _MEGABYTES.get(name)
+        else WHISPER.get(name, (None, None))[1]
     )
     return Model(name, kind, path, installed, size)
 

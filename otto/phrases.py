@@ -160,7 +160,8 @@ class PhraseBook:
     def begins(self, text: str) -> bool:
         """Whether the text is the beginning of a phrase and not all of one: "set a timer for"."""
         words = split_words(text)
-        return any(self._leads_on(self._root, text, words[first:last]) for first, last in without_fillers([word.text for word in words]) if last == len(words))
+        ranges = without_fillers([word.text for word in words])
+        return any(self._leads_on(self._root, text, words[first:last]) for first, last in ranges if last == len(words))
 
     def wording(self, call: Call) -> str | None:
         """A sentence that asks for the call, in the commonest words of its skill's templates; None where no template has just its arguments."""

@@ -19,12 +19,6 @@ settings.register_profile("otto", deadline=None)  # a shared machine may pause a
 settings.load_profile("otto")
 
 
-@pytest.fixture(autouse=True)
-def moonshine_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its package is there for its own tests. In the others, each with a new home, it would be made ready again and again."""
-    monkeypatch.setattr("otto.moonshine.source.installed_package", lambda: None)
-
-
 @pytest.fixture
 def site() -> Iterator[Site]:
     """A web server on this machine."""

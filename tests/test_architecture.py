@@ -19,13 +19,13 @@ ROOT = Path(__file__).resolve().parent.parent
 # A name stands for a module or for a package with all that is in it.
 LAYERS: dict[str, list[str]] = {
     "errors": ["errors"],
-    "helpers that know no call": ["fillers", "inference", "log", "paths", "ranges", "spoken", "tomlfile", "words"],
+    "helpers that know no call": ["fillers", "log", "paths", "ranges", "spoken", "tomlfile", "words"],
     "messages and call": ["call", "control", "messages"],
     "types": ["types"],
     "skill": ["parameters", "skill"],
     "declarations and what is kept": [
-        "align", "chat", "check", "choices", "config", "examples", "grammar", "history", "jsgf", "models", "moonshine", "phrases", "prompt",
-        "promptformat", "registry", "scaffold", "store", "templates",
+        "align", "chat", "check", "choices", "config", "examples", "grammar", "history", "jsgf", "models", "phrases", "prompt", "promptformat",
+        "registry", "scaffold", "store", "templates",
     ],
     "stages": ["audio", "stt", "router", "tts"],
     "dispatch": ["context", "dispatch", "execute", "isolation", "reply", "scheduler", "worker"],

@@ -14,6 +14,7 @@ import typer
 from otto.cli.talk import RouterName, SttName
 
 if TYPE_CHECKING:
+    from otto.config import Settings
     from otto.demo import Outcome
 
 LIMITED = "closed-phrase"  # the speech engine that knows phrases only
@@ -50,7 +51,7 @@ def demo(
     if not json:
         _show_verdict(outcomes, time.perf_counter() - started)
         _show_engines(outcomes, router_name)
-        _show_next_steps(limited=_speech_engines(outcomes) == [LIMITED])
+        _show_next_steps(settings, limited=_speech_engines(outcomes) == [LIMITED])
     raise typer.Exit(EXIT_FAILED if not outcomes or any(outcome.problem for outcome in outcomes) else EXIT_DONE)
 
 
@@ -90,14 +91,14 @@ def _show_engines(outcomes: list[Outcome], router: str) -> None:
     out(f"{sent or 'Your'} own notes and timers are as they were.\n", "dim")
 
 
-def _show_next_steps(limited: bool) -> None:
+def _show_next_steps(settings: Settings, limited: bool) -> None:
     from otto.cli.output import out
 
     otto = _program()
     rows = [
         (f'{otto} say "what time is it in Tokyo"', "type a command"),
         (f"{otto} listen", "speak one"),
-        (f"{otto} models pull moonshine", "understand free speech"),
+        (f"{otto} models pull {settings.stt.model}", "understand free speech"),
         (f"{otto} skills list", "what it can do"),
         (f"{otto} skills new tea", "teach it something"),
         (f"{otto} doctor", "what is missing here"),

@@ -11,9 +11,7 @@ from otto.cli.new import new_app
 app = new_app(help="List and download models.", no_args_is_help=True)
 Name = Annotated[
     str,
-    typer.Argument(
-        help="moonshine, a Whisper size such as small.en, or owner/name of a router's base model.", show_default=False
-    ),
+    typer.Argument(help="A Whisper size such as small.en, or owner/name of a router's base model.", show_default=False),
 ]
 
 
@@ -55,10 +53,8 @@ def pull(name: Name) -> None:
     """Download a model. Nothing else in Otto ever does."""
     from otto.cli.output import note, out
     from otto.config import load_settings
-    from otto.models import MOONSHINE, pull_model
+    from otto.models import pull_model
 
-    if name == MOONSHINE:
-        note("The weights are fetched, rewritten and checked; this takes about half a minute …")
     folder = pull_model(load_settings(), name)
     note(f"{name} is on this machine:")
     out(str(folder))

@@ -40,10 +40,6 @@ class WordGraph:
         """How many states there are; they are numbered from 0."""
         return 1 + max(max(source, target) for source, target, _ in self.arcs)
 
-    def after(self, state: int) -> list[tuple[int, str | None]]:
-        """Where the arcs of a state lead, with their words."""
-        return self._next.get(state, [])
-
     def accepts(self, words: list[str]) -> bool:
         """Whether the words are one whole sentence."""
         at = self.free(self.start)

@@ -155,7 +155,7 @@ def test_a_file_that_may_not_be_read(otto: Otto, hears: Script, tmp_path: Path, 
 def test_an_unknown_engine_is_named_with_the_known_ones(otto: Otto, tmp_path: Path) -> None:
     ran = otto("hear", "--stt", "telepathy", str(recordings()[0].file))
     assert ran.code == 2
-    assert ran.err.startswith("There is no speech engine telepathy; choose one of: auto, whisper, moonshine, closed-phrase")
+    assert ran.err.startswith("There is no speech engine telepathy; choose one of: auto, whisper, closed-phrase")
 
 
 def test_whisper_without_a_model_says_how_to_get_one(otto: Otto) -> None:

@@ -268,8 +268,7 @@ def cafe(data: Path) -> Path:
 def test_the_barista_suite_hears_each_recording_at_each_level(cafe: Path, tmp_path: Path) -> None:
     settings = load_settings(environ={"OTTO_HOME": str(tmp_path / "home")})
     report = run_bench(plan(cafe, tmp_path / "runs", suites="barista", peers="adapt"), settings, Watcher())
-    moonshine, phrases, adapt = report.rows["barista"]
-    assert moonshine.missing.startswith("The model moonshine is not on this machine"), "and nothing is downloaded for it"
+    phrases, adapt = report.rows["barista"]
     assert {level: (share["value"], share["n"]) for level, share in phrases.acceptance.items()} == {
         **dict.fromkeys(("clean", "24", "18", "12", "6"), (0.0, 1)),
         "noise": (0.0, 4),

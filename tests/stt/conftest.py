@@ -1,16 +1,11 @@
-"""A Whisper model of our own: a few thousand weights, taught one sentence, in the format of the real ones. And Moonshine, made ready once."""
+"""A Whisper model of our own: a few thousand weights, taught one sentence, in the format of the real ones."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
-
-from otto.config import Settings, load_settings
-from otto.models import model_path, moonshine_folder
-from otto.moonshine.source import installed_package
 
 TAUGHT = "unmute"  # one word: faster-whisper never lets a model say a lone space, and this one has no longer tokens
 SPECIAL = ["<|endoftext|>", "<|startoftranscript|>", "<|en|>", "<|translate|>", "<|transcribe|>", "<|startoflm|>", "<|startofprev|>", "<|nospeech|>", "<|notimestamps|>"]  # fmt: skip
@@ -72,26 +67,3 @@ def _teach(model: Any, prompts: list[list[int]], answer: list[int]) -> None:
         if loss.item() < 0.05:
             return
     raise AssertionError(f"the model did not learn its sentence, loss {loss.item():.2f}")
-
-
-@dataclass(frozen=True)
-class MoonshineHome:
-    """A home where Moonshine was used for the first time."""
-
-    settings: Settings
-    told: tuple[str, ...]  # what its user read
-
-    @property
-    def folder(self) -> Path:
-        return model_path(self.settings, "moonshine")
-
-
-@pytest.fixture(scope="session")
-def moonshine_home(tmp_path_factory: pytest.TempPathFactory) -> MoonshineHome:
-    """Made ready from the installed package, which is part of the extra `test`."""
-    if installed_package() is None:
-        pytest.skip("the package moonshine-cpp is not installed: there is none for this system")
-    settings = load_settings(environ={"OTTO_HOME": str(tmp_path_factory.mktemp("home"))})
-    told: list[str] = []
-    moonshine_folder(settings, told.append)
-    return MoonshineHome(settings, tuple(told))

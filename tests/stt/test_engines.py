@@ -69,6 +69,6 @@ def test_whisper_without_a_model_says_how_to_get_one(registry: Registry, setting
 
 
 def test_an_unknown_engine_names_those_there_are(registry: Registry, settings: Settings) -> None:
-    with pytest.raises(UsageError, match=r"There is no speech engine siri; choose one of: auto, whisper, moonshine, closed-phrase\."):
+    with pytest.raises(UsageError, match=r"There is no speech engine siri; choose one of: auto, whisper, closed-phrase\."):
         open_engine("siri", registry, settings)
-    assert list(ENGINES) == ["whisper", "moonshine", "closed-phrase"]
+    assert list(ENGINES) == ["whisper", "closed-phrase"]

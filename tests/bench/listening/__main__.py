@@ -22,8 +22,7 @@ from tests.bench.listening import device, hours
 from tests.bench.report import figure, table
 from tests.sound import SoundServer, sound_server_at
 
-ENGINES = ("closed-phrase", "moonshine")
-NOISES = ("24", "18", "12", "6")
+ENGINE = "closed-phrase"
 
 
 def main() -> None:
@@ -43,10 +42,10 @@ def _parts(quick: bool, data: Path) -> dict[str, Callable[[], str]]:
     passes, seconds, day, talk = (1, 10, 2.0, 0.1) if quick else (4, 60, 24.0, 2.0)
     parts: dict[str, Callable[[], str]] = {
         "head": lambda: _head(_machine()),
-        "device": lambda: _with_home(lambda home: _at_the_device([_turns_at(home, stt, passes) for stt in ENGINES])),
+        "device": lambda: _with_home(lambda home: _at_the_device([_turns_at(home, ENGINE, passes)])),
         "waiting": lambda: _with_home(lambda home: _waiting(_waiting_at(home, seconds))),
         "day": lambda: _with_home(lambda home: _day(hours.day(settings_in(home), day))),
-        "talk": lambda: _with_home(lambda home: _others(hours.others(settings_in(home), ENGINES[0], data, talk))),
+        "talk": lambda: _with_home(lambda home: _others(hours.others(settings_in(home), ENGINE, data, talk))),
     }
     for name, title, command in () if quick else _scripts(data):
         parts[name] = lambda title=title, command=command: _printed(title, command)  # type: ignore[misc]
@@ -101,13 +100,12 @@ def _options() -> argparse.Namespace:
 
 def _scripts(data: Path) -> list[tuple[str, str, Sequence[str]]]:
     """Name, title and command of the measurements that are programs of their own."""
-    barista = ["tests.measure_barista", str(data), "barista", "--stt", "moonshine"]
     return [
         ("wake-words", "Wake words", ["tests.measure_wakewords", str(data)]),
         ("echo", "Its own replies", ["tests.measure_echo", str(data), "own"]),
         ("barge-in", "Speaking over a reply", ["tests.measure_echo", str(data), "barge", "3"]),
-        ("barista", "Coffee orders by people, Moonshine", barista),
-        ("noise", "The same in kitchen noise", [*barista, "--snr", ",".join(NOISES)]),
+        ("barista", "Coffee orders by people", ["tests.measure_barista", str(data), "barista"]),
+        ("desk", "Coffee orders that start a skill of the desktop", ["tests.measure_barista", str(data), "desk"]),
     ]
 
 
