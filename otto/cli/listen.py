@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import gc
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -50,6 +52,7 @@ def listen(
     from otto.reply import Voice
     from otto.tts import open_voice
 
+    atexit.register(gc.freeze)  # to look once more for garbage among all that was loaded took half a second after Ctrl-C
     settings = load_settings()
     mode = _mode(settings, wake, push, continuous)
     wake_words = _wake_words(settings) if mode is Mode.WAKE else None
