@@ -655,7 +655,7 @@ def http_date(seconds: float) -> str:
     return formatdate(time.time() + seconds, usegmt=True)
 
 
-@pytest.mark.parametrize("wait", ["0", "1", " 0 ", http_date(-3600)])
+@pytest.mark.parametrize("wait", ["0", "1", " 0 ", http_date(-3600)], ids=["none", "a second", "spaces", "an hour ago"])
 @pytest.mark.parametrize("status", [429, 503])
 def test_a_server_that_is_busy_for_a_moment_is_asked_again(opened: Opened, site: Site, wait: str, status: int) -> None:
     busy(site, wait, status=status)
