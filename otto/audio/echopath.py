@@ -99,10 +99,19 @@ class EchoPath:
         towards = (self._inverse @ self._played.conj()[:, :, None])[:, :, 0]
         gain = towards / (_KEPT * self._power + (self._played * towards).sum(axis=1).real)[:, None]
         self._filter = self._filter + gain * left[:, None]
-        self._inverse = (self._inverse - gain[:, :, None] * towards.conj()[:, None, :]) / _KEPT
-        # Where nothing is played, nothing is learned and all is forgotten: without a limit the inverse would grow until it overflows.
-        self._inverse *= np.minimum(1.0, _MOST / np.trace(self._inverse, axis1=1, axis2=2).real)[:, None, None]
+        self._learn(towards, gain)
         return left, (self._filter * self._played).sum(axis=1)
+
+    def _learn(self, towards: Spectrum, gain: Spectrum) -> None:
+        """Take the frame into the inverse correlation of what is played, and keep that from growing numerically wrong.
+
+        An error in its symmetry grows with all that is forgotten, to any size in five minutes; and where nothing is played, so does all of it.
+        Both: Verhaegen, "Round-off error propagation in four generally-applicable, recursive, least-squares estimation schemes",
+        Automatica 25 (1989).
+        """
+        inverse = (self._inverse - gain[:, :, None] * towards.conj()[:, None, :]) / _KEPT
+        inverse = 0.5 * (inverse + inverse.conj().transpose(0, 2, 1))
+        self._inverse = inverse * np.minimum(1.0, _MOST / np.trace(inverse, axis1=1, axis2=2).real)[:, None, None]
 
 
 _KEPT = 0.998  # of what is known, from one frame (8 ms) to the next

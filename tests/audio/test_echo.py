@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from otto.audio.echo import LATENCY, EchoCanceller
-from otto.audio.echopath import Delay
+from otto.audio.echopath import Delay, EchoPath
 from otto.audio.file import read_audio
 from otto.audio.microphone import Microphone
 from otto.audio.resample import resampled
@@ -117,6 +117,21 @@ def test_there_is_no_delay_without_an_echo() -> None:
     for mouth in frames(played):
         finder.push(random.standard_normal(512) * 0.01, mouth, True)
     assert not finder.sure
+
+
+def test_the_room_is_still_known_after_many_minutes() -> None:
+    """Eight minutes of frames: a recursion that lets rounding errors grow breaks down after about five."""
+    random, path = np.random.default_rng(7), EchoPath(bands=3, frames=4)
+    room = np.array([[0.5, 0.2j, -0.1, 0.05]] * 3)
+    played = np.zeros((3, 4), complex)
+    for step in range(60_000):
+        played = np.roll(played, 1, axis=1)
+        played[:, 0] = (random.standard_normal(3) + 1j * random.standard_normal(3)) * (step % 300 < 200)  # with pauses
+        noise = 0.001 * (random.standard_normal(3) + 1j * random.standard_normal(3))
+        left, echo = path.push((room * played).sum(axis=1) + noise, played[:, 0])
+        if step % 300 == 150:
+            assert np.abs(left).max() < 0.02, step
+            assert np.abs(echo - (room * played).sum(axis=1)).max() < 0.02, step
 
 
 def test_through_a_real_device(sound_server: SoundServer) -> None:
