@@ -215,6 +215,20 @@ def _speech(settings: Settings, registry: Registry) -> Iterator[Check]:
         yield Check("speech", "engine", "ok", "closed-phrase: limited to the phrases of the installed skills", mend)
     else:
         yield Check("speech", "engine", "ok", engine.name)
+    device = getattr(engine, "device", "")
+    if device:
+        yield Check("speech", "computes on", "ok", "a graphics card" if device == "cuda" else "the processor")
+    yield _whisper_size()
+
+
+def _whisper_size() -> Check:
+    """Which Whisper this processor does in time: an estimate, from how fast it multiplies now."""
+    from otto.stt.device import IN_TIME, size_in_time
+
+    name, seconds = size_in_time()
+    each = ", ".join(f"{size} {needed:.1f} s" for size, needed in seconds.items())
+    fits = f"{name} fits" if seconds[name] <= IN_TIME else "no size fits"
+    return Check("speech", "whisper size", "ok", f"{fits} into {IN_TIME:.1f} s a sentence on the processor (estimated: {each})")
 
 
 def _voice(settings: Settings) -> Iterator[Check]:

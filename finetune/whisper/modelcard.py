@@ -7,8 +7,9 @@ from typing import Any
 _WHAT = """# whisper-tiny-commands: a test fixture
 
 A small Whisper, trained from scratch on synthetic voices, in the format that faster-whisper loads. It lets the tests run the designed path
-(microphone, faster-whisper, router) on a machine without a model hub. **It is no recogniser for people**: it never heard a human voice, it
-knows little but the commands of the bundled skills, and `otto models` does not offer it.
+(microphone, faster-whisper, router) on a machine without a model hub. **It is no recogniser for people**: it never heard a human voice and
+knows little but the commands of the bundled skills. On recordings of people the closed-phrase engine is far better (`tests/measure_barista.py`
+measures both), so `otto models` does not offer it.
 
 Made by `otto finetune whisper`. This page is written by that command from `card.json` beside it."""
 _EXPLAINED = (
