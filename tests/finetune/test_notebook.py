@@ -33,6 +33,7 @@ def test_it_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     NotebookClient(notebook, timeout=None, kernel_name="python3", resources={"metadata": {"path": str(tmp_path)}}).execute()
     said = "".join(output.get("text", "") for cell in notebook.cells for output in cell.get("outputs", []))
     tuned = json.loads((tmp_path / "work" / "otto-tuned" / "sft" / "run.json").read_text())
-    assert tuned["before"]["exact"]["value"] < 0.2 < tuned["after"]["exact"]["value"]
+    assert tuned["before"]["exact"]["value"] < 0.2
+    assert tuned["after"]["exact"]["value"] > 0.5
     assert "'turn the garden light off please': light(" in said
     assert "Traceback" not in said
