@@ -44,7 +44,7 @@ class ScriptedEngine:
 
     def __init__(self, texts: list[str | None]) -> None:
         self.texts = texts
-        self._heard: dict[float, str | None] = {}  # when a sentence began → its text
+        self._heard: dict[bytes, str | None] = {}  # how a sentence begins → its text
 
     def partial(self, utterance: Utterance) -> str:
         heard = self.transcribe(utterance)
@@ -53,9 +53,10 @@ class ScriptedEngine:
     def transcribe(self, utterance: Utterance, expected: SpeechGrammar | None = None) -> Transcript | NotRecognized:
         assert utterance.samples.dtype == "int16"
         assert 0 < len(utterance.samples) < 30 * SAMPLE_RATE
-        if utterance.start not in self._heard:
-            self._heard[utterance.start] = self.texts.pop(0) if self.texts else None
-        text = self._heard[utterance.start]
+        beginning = utterance.samples[:4000].tobytes() + str(utterance.start).encode()
+        if beginning not in self._heard:
+            self._heard[beginning] = self.texts.pop(0) if self.texts else None
+        text = self._heard[beginning]
         return Transcript(text, self.name, 12.0, 0.9) if text else NotRecognized("outside the grammar", self.name, 11.0, "tell the time")
 
 

@@ -375,6 +375,8 @@ def test_at_a_terminal(base: Path, endless: Path, skills: Path, own: Path, tmp_p
     master, slave = pty.openpty()
     fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 30, 100, 0, 0))
     environ = {**os.environ, "OTTO_HOME": str(tmp_path / "home"), "PYTHONPATH": str(ROOT), "TERM": "xterm", "OMP_NUM_THREADS": "1"}
+    for size in ("COLUMNS", "LINES"):  # the terminal's own counts
+        environ.pop(size, None)
     command = command_line(base, endless, skills, own, tmp_path, 1500)
     program = subprocess.Popen(command, stdin=slave, stdout=slave, stderr=slave, env=environ, start_new_session=True)
     os.close(slave)

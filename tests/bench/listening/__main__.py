@@ -39,7 +39,7 @@ def main() -> None:
 
 def _parts(quick: bool, data: Path) -> dict[str, Callable[[], str]]:
     """Each section of the page and what measures it, in order."""
-    passes, seconds, day, talk = (1, 10, 2.0, 0.1) if quick else (4, 60, 24.0, 2.0)
+    passes, seconds, day, talk = (1, 10, 2.0, 0.1) if quick else (3, 60, 24.0, 2.0)
     parts: dict[str, Callable[[], str]] = {
         "head": lambda: _head(_machine()),
         "device": lambda: _with_home(lambda home: _at_the_device([_turns_at(home, ENGINE, passes)])),
