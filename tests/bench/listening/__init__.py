@@ -1,1 +1,1 @@
-"""The figures of listening. `python -m tests.bench.listening` writes docs/benchmarks-listening.md."""
+"""The figures of listening. `python -m tests.bench.listening` writes docs/benchmarks-listen.md."""

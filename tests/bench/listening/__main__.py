@@ -1,4 +1,4 @@
-"""`python -m tests.bench.listening [--quick]`, from the repository's root. Writes docs/benchmarks-listening.md whole."""
+"""`python -m tests.bench.listening [--quick]`, from the repository's root. Writes docs/benchmarks-listen.md whole."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def _waiting_at(home: Path, seconds: float) -> float:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.bench.listening", description="Measure how Otto listens, on this machine.")
     parser.add_argument("--quick", action="store_true", help="a few measurements, printed: to try the benchmark, not to quote")
-    parser.add_argument("--out", type=Path, default=rooms() / "docs" / "benchmarks-listening.md", metavar="FILE")
+    parser.add_argument("--out", type=Path, default=rooms() / "docs" / "benchmarks-listen.md", metavar="FILE")
     parser.add_argument("--data", type=Path, default=rooms().parent / "shared" / "data", metavar="FOLDER", help="the public recordings")
     parser.add_argument("--work", type=Path, metavar="FOLDER", help="keep the sections there, and take from there those that were measured before")
     parser.add_argument("--only", nargs="+", metavar="PART", help="measure these parts; of the others the page says that they were not")
